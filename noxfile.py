@@ -1,0 +1,126 @@
+"""The gate: `uvx nox` runs all that must hold before a change lands; `uvx nox --list` says what else there is.
+
+uv makes the environments from `uv.lock`. `uvx` tells nox where uv is, so it need not be on PATH.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "tests", "examples", "docs", "package"]
+
+ROOT = Path(__file__).parent
+CODE = [
+    name
+    for name in ("src", "tests", "examples", "benchmarks", "docs/conf.py", "noxfile.py")
+    if (ROOT / name).exists()
+]
+
+
+def sync(session: nox.Session, *groups: str) -> None:
+    """Make the session's environment exactly what the lock file says for these groups."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--locked",
+        "--quiet",
+        "--all-extras",
+        "--no-default-groups",
+        *(f"--group={group}" for group in groups),
+        f"--python={session.virtualenv.location}",
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+
+
+def pytest(session: nox.Session, *options: str) -> None:
+    """Run the tests that are chosen, or those that the command line names."""
+    session.run("pytest", *options, *session.posargs)
+
+
+def scripts(folder: str) -> list[str]:
+    """List the programs in a folder; what begins with an underscore is a part of others."""
+    paths = sorted((ROOT / folder).glob("*.py"))
+    return [str(path.relative_to(ROOT)) for path in paths if not path.name.startswith("_")]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types (two checkers) and the direction of every import."""
+    sync(session, "dev")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy", *CODE)
+    session.run("pyright", f"--pythonpath={session.virtualenv.location}/bin/python", *CODE)
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test but the nightly ones, on the Python that runs nox."""
+    sync(session, "test")
+    pytest(session, "-m", "not nightly")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run each example to its end."""
+    found = scripts("examples")
+    if not found:
+        session.skip("there is no example yet")
+    sync(session, "test")
+    for script in found:
+        session.run("python", script, "--json")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation (a warning is an error) and the next changelog."""
+    sync(session, "dev")
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    session.run("towncrier", "build", "--draft", "--version", "next")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and import it where there is nothing else: no extra, no test library, no source."""
+    built = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(built, ignore_errors=True)
+    session.run_install("uv", "build", "--quiet", "--wheel", "--sdist", f"--out-dir={built}")
+    session.install(*map(str, built.glob("*.whl")))
+    session.chdir(built)
+    session.run("python", "-W", "error", "-c", "import fairdeploy; print(fairdeploy.__file__)")
+
+
+@nox.session(default=False, python=["3.12", "3.13", "3.14"], download_python="never")
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on the newer Pythons that this machine has."""
+    sync(session, "test")
+    pytest(session, "-m", "not nightly")
+
+
+@nox.session(default=False)
+def nightly(session: nox.Session) -> None:
+    """Run the tests that take minutes."""
+    sync(session, "test")
+    pytest(session, "-m", "nightly")
+
+
+@nox.session(default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Print each budget beside its limit or peer; `uvx nox -s benchmarks -- NAME` for one."""
+    sync(session, "test")
+    wanted = session.posargs or [Path(script).stem for script in scripts("benchmarks")]
+    for name in wanted:
+        session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session(default=False)
+def api(session: nox.Session) -> None:
+    """Write down the public names as they are now: tests/contracts/public_api.txt."""
+    sync(session, "test")
+    session.run("python", "-m", "tests.contracts.surface")
