@@ -1,0 +1,191 @@
+"""Every error that fairdeploy raises on purpose.
+
+::
+
+    FairdeployError
+    ├── InvalidInput (also ValueError)     a value that cannot be right; nothing has changed
+    │   ├── InvalidSplit                   shares that do not sum to 10,000 basis points
+    │   ├── UnknownTarget                  an application that the backend does not know
+    │   ├── UnknownRollout                 a rollout that the journal does not know
+    │   └── MissingDependency (ImportError)  an extra that is not installed
+    ├── Refused                            right as such, but not now or not here; nothing has changed
+    │   ├── UnsupportedCapability          the backend or router cannot do what the plan needs
+    │   ├── StalePlan                      the target has moved since the plan was made
+    │   ├── LeaseHeld                      another rollout acts on the target
+    │   └── Unbound                        a check or secret that the plan names is not given
+    ├── Fenced                             a newer holder has taken over; this one must stop
+    ├── JournalError                       the durable record cannot be read or written
+    │   └── RecordError                    a record that this version does not understand
+    ├── BackendError                       a revision could not be started, observed or stopped
+    │   ├── StartError                     an instance did not come up; carries its last words
+    │   └── StateError                     the state folder is unusable or from elsewhere
+    ├── RouterError                        traffic could not be read or changed
+    ├── DeadlineExceeded                   a phase did not finish in its time
+    ├── DeploymentError                    a rollout that did not promote; carries the result
+    └── RollbackError                      a way back that did not reach its end
+
+Every message names the thing with ``repr``, says what was expected, and what to do next.
+``except FairdeployError`` catches all of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fairdeploy.model.result import RolloutResult
+
+__all__ = [
+    "BackendError",
+    "DeadlineExceeded",
+    "DeploymentError",
+    "FairdeployError",
+    "Fenced",
+    "InvalidInput",
+    "InvalidSplit",
+    "JournalError",
+    "LeaseHeld",
+    "MissingDependency",
+    "RecordError",
+    "Refused",
+    "RollbackError",
+    "RouterError",
+    "StalePlan",
+    "StartError",
+    "StateError",
+    "Unbound",
+    "UnknownRollout",
+    "UnknownTarget",
+    "UnsupportedCapability",
+]
+
+
+class FairdeployError(Exception):
+    """The root of the tree: whatever fairdeploy raises on purpose."""
+
+    retryable: bool = False
+    """Whether the same call may succeed later without a change by the caller."""
+
+
+# Bad input: found before anything has changed.
+
+
+class InvalidInput(FairdeployError, ValueError):
+    """A value that cannot be right. Mend the value and call again."""
+
+
+class InvalidSplit(InvalidInput):
+    """A traffic split whose shares do not sum to 10,000 basis points (100 %)."""
+
+
+class UnknownTarget(InvalidInput):
+    """The backend knows no such application and environment."""
+
+
+class UnknownRollout(InvalidInput):
+    """The journal holds no such rollout."""
+
+
+class MissingDependency(InvalidInput, ImportError):
+    """An optional part is used whose extra is not installed; the message says which."""
+
+
+# Refused: the request makes sense, but not here or not now.
+
+
+class Refused(FairdeployError):
+    """Refused before anything has changed."""
+
+
+class UnsupportedCapability(Refused):
+    """The plan needs something that this backend or router does not declare."""
+
+
+class StalePlan(Refused):
+    """The target is not in the state the plan was made for. Make a new plan."""
+
+
+class LeaseHeld(Refused):
+    """Another rollout acts on the target. Wait, supersede it, or abort it."""
+
+    retryable = True
+
+
+class Unbound(Refused):
+    """The plan names a check or a secret that this process was not given."""
+
+
+# While acting.
+
+
+class Fenced(FairdeployError):
+    """A newer holder has taken the target over; whoever sees this stops at once."""
+
+
+class JournalError(FairdeployError):
+    """The journal cannot be read or written (disk full, locked, not ours)."""
+
+    retryable = True
+
+
+class RecordError(JournalError):
+    """A stored record that this version cannot read. The input is never shown."""
+
+    retryable = False
+
+
+class BackendError(FairdeployError):
+    """The backend could not carry out an effect or an observation."""
+
+    retryable = True
+
+
+class StartError(BackendError):
+    """An instance did not come up.
+
+    Attributes:
+        last_words: The last lines that the instance wrote, oldest first.
+    """
+
+    retryable = False
+
+    def __init__(self, message: str, last_words: Sequence[str] = ()) -> None:
+        """Keep the message and the evidence apart, so that neither hides the other."""
+        self.last_words = tuple(last_words)
+        tail = "".join(f"\n  | {line}" for line in self.last_words)
+        super().__init__(message + tail)
+
+
+class StateError(BackendError):
+    """The backend's state folder is unusable: unwritable, foreign, or damaged."""
+
+    retryable = False
+
+
+class RouterError(FairdeployError):
+    """The router could not be read, or refused a configuration."""
+
+    retryable = True
+
+
+class DeadlineExceeded(FairdeployError):
+    """A phase did not finish before its deadline."""
+
+
+class DeploymentError(FairdeployError):
+    """A rollout ended without being promoted.
+
+    Attributes:
+        result: How it ended, with the evidence.
+    """
+
+    def __init__(self, message: str, result: RolloutResult | None = None) -> None:
+        """Carry the result, so that a caller need not parse the message."""
+        self.result = result
+        super().__init__(message)
+
+
+class RollbackError(FairdeployError):
+    """A rollback did not reach its end; the message says what serves now."""

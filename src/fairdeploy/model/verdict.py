@@ -1,0 +1,82 @@
+"""What a check says, and what may follow."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import final
+
+from fairdeploy.model.canonical import JSON
+
+__all__ = ["Action", "CheckResult", "HealthStatus", "Verdict"]
+
+
+@final
+class Verdict(StrEnum):
+    """The five answers. ``no_data`` and ``error`` never become a pass or a fail."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    NO_DATA = "no_data"
+    ERROR = "error"
+
+
+@final
+class Action(StrEnum):
+    """What follows a verdict; the plan says which."""
+
+    CONTINUE = "continue"
+    HOLD = "hold"
+    """Stop the clock of the rollout until the verdict changes, at most for the guard's hold limit."""
+    PAUSE = "pause"
+    """Stop until a person resumes or aborts."""
+    ROLLBACK = "rollback"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check found.
+
+    Args:
+        verdict: The answer. A ``bool`` is taken as pass or fail.
+        message: A sentence for people.
+        evidence: Numbers behind it, plain JSON, without secrets.
+    """
+
+    verdict: Verdict
+    message: str = ""
+    _: KW_ONLY
+    evidence: JSON = None
+
+    def __post_init__(self) -> None:
+        """Accept the plain answer of a callable check."""
+        if isinstance(self.verdict, bool):
+            object.__setattr__(self, "verdict", Verdict.PASS if self.verdict else Verdict.FAIL)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the verdict is a pass."""
+        return self.verdict is Verdict.PASS
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthStatus:
+    """What all checks found, at one time.
+
+    Args:
+        healthy: Whether every required check passes.
+        checks: Result by name.
+        timestamp: When, with its time zone (UTC).
+    """
+
+    healthy: bool
+    checks: dict[str, CheckResult] = field(default_factory=dict)
+    timestamp: datetime = field(default_factory=_now)

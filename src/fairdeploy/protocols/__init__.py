@@ -1,0 +1,29 @@
+"""What others implement. The contract of each is in its docstrings."""
+
+from __future__ import annotations
+
+from fairdeploy.protocols.backend import Backend, JobState
+from fairdeploy.protocols.clock import Clock
+from fairdeploy.protocols.health import HealthCheck, Subject
+from fairdeploy.protocols.journal import Journal, RolloutInfo
+from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
+from fairdeploy.protocols.lease import Fence, Lease
+from fairdeploy.protocols.router import TrafficRouter
+from fairdeploy.protocols.strategy import Strategy
+
+__all__ = [
+    "Backend",
+    "Clock",
+    "Fence",
+    "HealthCheck",
+    "JobState",
+    "Journal",
+    "Keeper",
+    "Lease",
+    "Program",
+    "ProgramState",
+    "RolloutInfo",
+    "Strategy",
+    "Subject",
+    "TrafficRouter",
+]

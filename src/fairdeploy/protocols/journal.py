@@ -1,0 +1,127 @@
+"""The durable record of rollouts, and the leases that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, final
+
+from fairdeploy.model import Command, Due, Event, Plan, Record, RolloutId, RolloutResult, Settled, TargetId
+from fairdeploy.protocols.lease import Lease
+
+__all__ = ["Journal", "RolloutInfo"]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutInfo:
+    """What the journal knows of one rollout without reading all its events.
+
+    Args:
+        id: The rollout.
+        plan: Its plan.
+        began_ms: Wall clock, milliseconds since 1970.
+        holder: Of the last lease.
+        epoch: Of the last lease.
+        expires_ms: When that lease expires (expired).
+        parked: Whether its last word is `Parked`: an expired lease is then no crash.
+        result: How it ended, or ``None`` while it is open.
+        due: What is still to be done after its end.
+    """
+
+    id: RolloutId
+    plan: Plan
+    began_ms: int
+    holder: str
+    epoch: int
+    expires_ms: int
+    parked: bool = False
+    result: RolloutResult | None = None
+    due: tuple[Due, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not ended."""
+        return self.result is None
+
+
+class Journal(Protocol):
+    """An append-only record with leases, checked in the same transaction as each append.
+
+    Safe to use from many tasks of one event loop and from many processes at once.
+    """
+
+    @property
+    def key(self) -> bytes:
+        """Random bytes made with the journal: keys the fingerprints of secrets."""
+        ...
+
+    async def begin(self, rollout: RolloutId, plan: Plan, holder: str, ttl_ms: int) -> Lease:
+        """Take the lease on every target of the plan and record the plan, in one transaction.
+
+        Writes `Began`.
+
+        Raises:
+            LeaseHeld: If an open rollout has one of the targets, expired or not; the message
+                names holder, rollout and age, and the remedy.
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def take(self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False) -> Lease:
+        """Take over an open rollout whose lease has expired (or, with ``force``, is known to be dead).
+
+        Raises every target's epoch and writes `TookOver`.
+
+        Raises:
+            LeaseHeld: If the lease is still live.
+            UnknownRollout: If there is no such rollout, or it has ended.
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def renew(self, lease: Lease) -> Lease:
+        """Grant the time to live anew.
+
+        Raises:
+            Fenced: If somebody has taken over.
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
+        """Append records under the lease, all or none, durably; return the last one's ``seq``.
+
+        With ``end`` the lease is given back and the rollout closed: the records hold its `Ended`.
+
+        Raises:
+            Fenced: If somebody has taken over.
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+        """Append a command, or mark a `Due` as settled (step ``due:<revision>``), without a lease.
+
+        Raises:
+            UnknownRollout: If there is no such rollout.
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
+        """Return the events after ``since`` of one rollout, or of all, in order.
+
+        Raises:
+            UnknownRollout: If one is named that does not exist.
+            RecordError: If one cannot be understood.
+        """
+        ...
+
+    async def rollouts(self, target: TargetId | None = None, *, unfinished: bool = False) -> tuple[RolloutInfo, ...]:
+        """Return what is known of the rollouts, oldest first.
+
+        Args:
+            target: Only those whose plan has this target.
+            unfinished: Only those that are open or have something due.
+        """
+        ...
