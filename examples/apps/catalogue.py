@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from apps.environments import Say, locked, prepare_environment
 from apps.penguins import build_database
+from apps.release import AppRelease
 
-__all__ = ["HEALTH", "TRAFFIC", "Catalogue", "CatalogueRelease", "Visit", "prepare_catalogue"]
+__all__ = ["HEALTH", "TRAFFIC", "Catalogue", "Visit", "prepare_catalogue"]
 
 HEALTH = "/-/versions.json"
 """Answers 200 as soon as Datasette serves; the broken release answers 200 as well."""
@@ -42,22 +42,6 @@ _QUERIES = {
         "write": True,
     },
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueRelease:
-    """One release of the catalogue, ready to be started.
-
-    Args:
-        version: What people call it.
-        command: The argument vector; `{port}` is where it shall listen.
-        env: Environment variables.
-    """
-
-    version: str
-    _: KW_ONLY
-    command: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +67,12 @@ TRAFFIC = (
     Visit("/samples/penguins/7.json", share=25),
     Visit("/samples/penguins.json?_size=5", share=10),
     Visit("/samples/penguins?species=Gentoo&_size=5", share=10),
-    Visit("/samples/report?_json=1", share=15, method="POST", form="species=Gentoo&island=Biscoe&observer=quickstart"),
+    Visit(
+        "/samples/report?_json=1",
+        share=15,
+        method="POST",
+        form="species=Gentoo&island=Biscoe&observer=quickstart",
+    ),
 )
 """A mean of about 4 to 5 ms of processor time each: 150 requests/s leave a two-core machine air for the rollout."""
 
@@ -102,10 +91,10 @@ class Catalogue:
 
     database: Path
     _: KW_ONLY
-    current: CatalogueRelease
-    newer: CatalogueRelease
-    unreliable: CatalogueRelease
-    missing: CatalogueRelease
+    current: AppRelease
+    newer: AppRelease
+    unreliable: AppRelease
+    missing: AppRelease
 
 
 async def prepare_catalogue(cache: Path, folder: Path, say: Say) -> Catalogue:
@@ -153,7 +142,7 @@ def _copy(folder: Path, *plugins: str) -> None:
         shutil.copyfile(_PLUGINS / plugin, folder / plugin)
 
 
-def _release(version: str, environment: Path, database: Path, plugins: Path) -> CatalogueRelease:
+def _release(version: str, environment: Path, database: Path, plugins: Path) -> AppRelease:
     command = (
         str(environment / "bin" / "datasette"),
         "serve",
@@ -168,4 +157,4 @@ def _release(version: str, environment: Path, database: Path, plugins: Path) -> 
         "suggest_facets",
         "off",
     )
-    return CatalogueRelease(version, command=command, env={"REVISION": version})
+    return AppRelease(version, command=command, health=HEALTH, env={"REVISION": version})

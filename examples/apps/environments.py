@@ -111,7 +111,18 @@ def _commands(environment: Path, requirements: Path, *, dependencies: bool) -> l
     return [
         [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(environment)],
         # Compiled now, so that the first start of a release is as quick as the next ones.
-        [uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", *exact, "-r", str(requirements)],
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--compile-bytecode",
+            *exact,
+            "-r",
+            str(requirements),
+        ],
     ]
 
 

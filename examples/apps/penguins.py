@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.environments import PreparationError, Say, prepare_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["build_database"]
 
@@ -96,5 +99,6 @@ def _numbered(rows: Sequence[tuple[str | None, ...]]) -> list[tuple[int | str | 
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[str | None, ...]]:
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            tuple(None if row[column] == "NA" else row[column] for column in columns) for row in csv.DictReader(file)
+            tuple(None if row[column] == "NA" else row[column] for column in columns)
+            for row in csv.DictReader(file)
         ]
