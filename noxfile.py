@@ -72,7 +72,7 @@ def examples(session: nox.Session) -> None:
     found = scripts("examples")
     if not found:
         session.skip("there is no example yet")
-    sync(session, "test")
+    sync(session, "examples")
     for script in found:
         session.run("python", script, "--json")
 
