@@ -1,0 +1,206 @@
+"""What a journal allows. The one place that decides about leases, whatever keeps the records.
+
+Every function runs within one transaction of its store, decides before it writes, and
+raises without having written anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fairdeploy.errors import Fenced, InvalidInput, LeaseHeld, UnknownRollout
+from fairdeploy.journal.standing import FREE, Standing
+from fairdeploy.model import Began, Command, Due, Ended, Parked, Settled, TookOver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fairdeploy.journal.standing import Grant, Store
+    from fairdeploy.model import Plan, Record, RolloutId
+    from fairdeploy.protocols import Lease
+
+__all__ = ["append", "begin", "known", "renew", "send", "take"]
+
+_UNFENCED = 0
+"""Epoch of records that anybody may write."""
+
+
+def begin(store: Store, now_ms: int, rollout: RolloutId, plan: Plan, *, holder: str, ttl_ms: int) -> Lease:
+    """Grant every target of the plan to a new rollout. See `Journal.begin`."""
+    _check_ttl(ttl_ms)
+    if store.standing(rollout) is not None:
+        raise InvalidInput(f"rollout {rollout!r} is in the journal already: begin another under a new id")
+    targets = tuple(base.target.id for base in plan.bases)
+    grants = store.grants(targets)
+    for grant in grants:
+        if grant.rollout != FREE:
+            raise _held(store, grant, now_ms)
+    standing = Standing(
+        id=rollout,
+        targets=targets,
+        began_ms=now_ms,
+        holder=holder,
+        epoch=_next_epoch(grants),
+        expires_ms=now_ms + ttl_ms,
+    )
+    store.create(standing, plan)
+    store.grant(standing.grants)
+    store.add(rollout, standing.epoch, now_ms, [Began(plan_hash=plan.hash, holder=holder)])
+    return standing.lease(ttl_ms)
+
+
+def take(
+    store: Store, now_ms: int, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool
+) -> Lease:
+    """Grant an open rollout's targets to another holder. See `Journal.take`."""
+    _check_ttl(ttl_ms)
+    before = known(store, rollout)
+    if before.result is not None:
+        raise UnknownRollout(
+            f"rollout {rollout!r} has ended ({before.result.outcome}): there is nothing to take over"
+        )
+    if before.expires_ms > now_ms and not force:
+        raise LeaseHeld(
+            f"rollout {rollout!r} is held by {before.holder!r} for another "
+            f"{_seconds(before.expires_ms - now_ms)}: wait for that time, or send it a command"
+        )
+    standing = replace(
+        before,
+        holder=holder,
+        epoch=_next_epoch(store.grants(before.targets)),
+        expires_ms=now_ms + ttl_ms,
+        parked=False,
+    )
+    store.keep(standing)
+    store.grant(standing.grants)
+    store.add(rollout, standing.epoch, now_ms, [TookOver(holder=holder, reason=reason)])
+    return standing.lease(ttl_ms)
+
+
+def renew(store: Store, now_ms: int, lease: Lease) -> Lease:
+    """Grant the time to live anew. See `Journal.renew`."""
+    standing = replace(_fenced(store, lease), expires_ms=now_ms + lease.ttl_ms)
+    store.keep(standing)
+    return standing.lease(lease.ttl_ms)
+
+
+def append(store: Store, now_ms: int, lease: Lease, records: Sequence[Record], *, end: bool) -> int:
+    """Append records under a lease. See `Journal.append`."""
+    before = _fenced(store, lease)
+    if not records:
+        raise InvalidInput(f"nothing to append to rollout {lease.rollout!r}: give at least one record")
+    ends = sum(isinstance(record, Ended) for record in records)
+    if ends != (1 if end else 0):
+        raise InvalidInput(
+            f"rollout {lease.rollout!r}: end={end!r} with {ends} Ended among the records; "
+            "end=True goes with exactly one Ended, and only with it"
+        )
+    standing = before
+    for record in records:
+        standing = _after(standing, record)
+    if standing.parked and not before.parked:
+        standing = replace(standing, expires_ms=min(standing.expires_ms, now_ms))
+    if standing != before:
+        store.keep(standing)
+    if end:
+        store.grant(standing.grants)
+    return store.add(lease.rollout, lease.epoch, now_ms, records)
+
+
+def send(store: Store, now_ms: int, rollout: RolloutId, record: Command | Settled) -> int:
+    """Append a command, or the end of something due, without a lease. See `Journal.send`."""
+    before = known(store, rollout)
+    if not isinstance(record, Command):
+        if not record.step.startswith("due:"):
+            raise InvalidInput(
+                f"step {record.step!r} of rollout {rollout!r} is settled under its lease: "
+                "only steps 'due:<revision>' can be sent"
+            )
+        standing = _after(before, record)
+        if standing != before:
+            store.keep(standing)
+    return store.add(rollout, _UNFENCED, now_ms, [record])
+
+
+def known(store: Store, rollout: RolloutId) -> Standing:
+    """Return how a rollout stands.
+
+    Raises:
+        UnknownRollout: If there is none of this id.
+    """
+    standing = store.standing(rollout)
+    if standing is None:
+        raise UnknownRollout(f"the journal holds no rollout {rollout!r}: list them with `rollouts()`")
+    return standing
+
+
+def _after(standing: Standing, record: Record) -> Standing:
+    """Return how a rollout stands after one more record of its holder."""
+    match record:
+        case Parked():
+            return replace(standing, parked=True)
+        case Command():
+            return standing
+        case Due():
+            return replace(standing, parked=False, due=(*standing.due, record))
+        case Settled() if record.step.startswith("due:"):
+            revision = record.step.removeprefix("due:")
+            return replace(standing, due=tuple(due for due in standing.due if due.revision != revision))
+        case Ended():
+            return replace(standing, parked=False, result=record.result)
+        case _:
+            return replace(standing, parked=False)
+
+
+def _fenced(store: Store, lease: Lease) -> Standing:
+    """Return how the lease's rollout stands, if the lease still holds on every target."""
+    standing = store.standing(lease.rollout)
+    if standing is None:
+        raise Fenced(
+            f"rollout {lease.rollout!r} is not in this journal: its lease is from another one, or the journal was replaced"
+        )
+    if standing.result is not None:
+        raise Fenced(f"rollout {lease.rollout!r} has ended ({standing.result.outcome}): nothing can follow")
+    grants = store.grants(standing.targets)
+    held = len(grants) == len(standing.targets) and all(
+        grant.rollout == lease.rollout and grant.epoch == lease.epoch for grant in grants
+    )
+    if not held or standing.holder != lease.holder or standing.epoch != lease.epoch:
+        raise Fenced(
+            f"rollout {lease.rollout!r} was taken over by {standing.holder!r} (epoch {standing.epoch}): "
+            f"{lease.holder!r} (epoch {lease.epoch}) must stop"
+        )
+    return standing
+
+
+def _held(store: Store, grant: Grant, now_ms: int) -> LeaseHeld:
+    """Say who holds a target, since when, and what can be done about it."""
+    other = known(store, grant.rollout)
+    who = f"target {grant.target!r} is held by rollout {other.id!r} of {other.holder!r}"
+    if other.parked:
+        return LeaseHeld(
+            f"{who}, which was left on purpose {_seconds(now_ms - other.expires_ms)} ago: "
+            "attach to it to resume it, or abort it"
+        )
+    if other.expires_ms <= now_ms:
+        return LeaseHeld(
+            f"{who}, which looks dead since {_seconds(now_ms - other.expires_ms)}: "
+            "bring it to its end with `await deployer.recover()`"
+        )
+    return LeaseHeld(
+        f"{who}, which began {_seconds(now_ms - other.began_ms)} ago: wait for its end, abort it, or supersede it"
+    )
+
+
+def _next_epoch(grants: Sequence[Grant]) -> int:
+    return max((grant.epoch for grant in grants), default=0) + 1
+
+
+def _check_ttl(ttl_ms: int) -> None:
+    if ttl_ms < 1:
+        raise InvalidInput(f"a lease's ttl_ms must be at least 1, not {ttl_ms!r}")
+
+
+def _seconds(ms: int) -> str:
+    return f"{max(ms, 0) / 1000:.1f} s"
