@@ -12,7 +12,7 @@ import nox
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "tests", "examples", "docs", "package"]
+nox.options.sessions = ["lint", "types", "tests", "examples", "docs", "package"]
 
 ROOT = Path(__file__).parent
 CODE = [
@@ -50,13 +50,19 @@ def scripts(folder: str) -> list[str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types (two checkers) and the direction of every import."""
-    sync(session, "dev")
+    """Check style and the direction of every import."""
+    sync(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-logo")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, by two checkers."""
+    sync(session, "dev")
     session.run("mypy", *CODE)
     session.run("pyright", f"--pythonpath={session.virtualenv.location}/bin/python", *CODE)
-    session.run("lint-imports", "--no-logo")
 
 
 @nox.session
