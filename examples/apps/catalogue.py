@@ -20,17 +20,29 @@ import json
 import shutil
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from apps.environments import Say, locked, prepare_environment
 from apps.penguins import build_database
 from apps.release import AppRelease
+from fairdeploy.testing.load import Get
 
-__all__ = ["HEALTH", "TRAFFIC", "Catalogue", "Visit", "prepare_catalogue"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["HEALTH", "READS", "REPORT", "Catalogue", "prepare_catalogue"]
 
 HEALTH = "/-/versions.json"
 """Answers 200 as soon as Datasette serves; the broken release answers 200 as well."""
 
 _PLUGINS = Path(__file__).parent / "plugins"
+
+_TITLE = {"title": "Palmer penguins"}
+_CREDITS = {
+    "license": "CC0-1.0",
+    "source": "palmerpenguins",
+    "source_url": "https://pypi.org/project/palmerpenguins/",
+}
 
 _QUERIES = {
     "by_island": {
@@ -44,37 +56,17 @@ _QUERIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One kind of request that visitors of the catalogue make.
-
-    Args:
-        path: Path and query.
-        share: How many of 100 requests are of this kind.
-        method: The HTTP method.
-        form: The urlencoded body of a POST.
-    """
-
-    path: str
-    _: KW_ONLY
-    share: int
-    method: str = "GET"
-    form: str | None = None
-
-
-TRAFFIC = (
-    Visit("/samples/by_island.json?_shape=array", share=40),
-    Visit("/samples/penguins/7.json", share=25),
-    Visit("/samples/penguins.json?_size=5", share=10),
-    Visit("/samples/penguins?species=Gentoo&_size=5", share=10),
-    Visit(
-        "/samples/report?_json=1",
-        share=15,
-        method="POST",
-        form="species=Gentoo&island=Biscoe&observer=quickstart",
-    ),
+READS = (
+    Get("/samples/by_island.json?_shape=array", kind="query", weight=45),
+    Get("/samples/penguins/7.json", kind="row", weight=30),
+    Get("/samples/penguins.json?_size=5", kind="table", weight=12),
+    Get("/samples/penguins?species=Gentoo&_size=5", kind="page", weight=8),
+    Get("/", kind="home, new connection", weight=5, fresh=True),
 )
 """A mean of about 4 to 5 ms of processor time each: 150 requests/s leave a two-core machine air for the rollout."""
+
+REPORT = "/samples/report?_json=1"
+"""A write: POST it a form with `species`, `island` and `observer`, and `sightings` has a row more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,8 @@ class Catalogue:
         newer: Datasette 0.65.5.
         unreliable: 0.65.5 with a plugin that fails 5 % of the pages and none of the health checks.
         missing: 0.65.5 told to serve a file that does not exist: it exits at once and says why.
+        credited: 0.65.5 with another configuration file, which names licence and source: same command, new revision.
+        paged: The same with smaller pages, by a setting on the command line.
     """
 
     database: Path
@@ -95,6 +89,8 @@ class Catalogue:
     newer: AppRelease
     unreliable: AppRelease
     missing: AppRelease
+    credited: AppRelease
+    paged: AppRelease
 
 
 async def prepare_catalogue(cache: Path, folder: Path, say: Say) -> Catalogue:
@@ -115,19 +111,28 @@ async def prepare_catalogue(cache: Path, folder: Path, say: Say) -> Catalogue:
     async with locked(cache):
         old = await prepare_environment(cache, "datasette-0.64.8", say)
         new = await prepare_environment(cache, "datasette-0.65.5", say)
-        database = await build_database(cache, folder, say)
+        await build_database(cache, folder, say)
     sound, broken = (folder / "plugins" / name for name in ("sound", "broken"))
     _copy(sound, "revision.py")
     _copy(broken, "revision.py", "unreliable.py")
-    (folder / "metadata.json").write_text(
-        json.dumps({"title": "Palmer penguins", "databases": {"samples": {"queries": _QUERIES}}})
-    )
+    database = str(folder / "samples.db")
     return Catalogue(
-        database,
+        folder / "samples.db",
         current=_release("0.64.8", old, database, sound),
         newer=_release("0.65.5", new, database, sound),
         unreliable=_release("0.65.5-pool", new, database, broken),
-        missing=_release("0.65.5-moved", new, folder / "moved.db", sound),
+        missing=_release("0.65.5-moved", new, str(folder / "moved.db"), sound),
+        credited=_release("0.65.5-credits", new, database, sound, about=_TITLE | _CREDITS),
+        paged=_release(
+            "0.65.5-pages",
+            new,
+            database,
+            sound,
+            "--setting",
+            "default_page_size",
+            "20",
+            about=_TITLE | _CREDITS,
+        ),
     )
 
 
@@ -142,19 +147,26 @@ def _copy(folder: Path, *plugins: str) -> None:
         shutil.copyfile(_PLUGINS / plugin, folder / plugin)
 
 
-def _release(version: str, environment: Path, database: Path, plugins: Path) -> AppRelease:
-    command = (
-        str(environment / "bin" / "datasette"),
-        "serve",
-        str(database),
-        "--port",
-        "{port}",
-        "--metadata",
-        str(plugins.parent.parent / "metadata.json"),
-        "--plugins-dir",
-        str(plugins),
-        "--setting",
-        "suggest_facets",
-        "off",
+def _release(
+    version: str,
+    environment: Path,
+    database: str,
+    plugins: Path,
+    *options: str,
+    about: Mapping[str, str] = _TITLE,
+) -> AppRelease:
+    datasette = str(environment / "bin" / "datasette")
+    return AppRelease(
+        version,
+        command=(
+            *(datasette, "serve", database),
+            *("--port", "{port}"),
+            *("--metadata", "{config}/metadata.json"),
+            *("--plugins-dir", str(plugins)),
+            *("--setting", "suggest_facets", "off"),
+            *options,
+        ),
+        health=HEALTH,
+        env={"REVISION": version},
+        config={"metadata.json": json.dumps({**about, "databases": {"samples": {"queries": _QUERIES}}})},
     )
-    return AppRelease(version, command=command, health=HEALTH, env={"REVISION": version})
