@@ -12,7 +12,7 @@ from tests.contracts import source
 if TYPE_CHECKING:
     from pathlib import Path
 
-REASON = r"\s*(--|#|:)?\s*\w.{7,}"
+REASON = r"\s*(--?|#|:)?\s*[`\w].{7,}"
 SILENCERS = {
     r"#\s*noqa": rf"# noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*{REASON}",
     r"#\s*ruff:": rf"# ruff: noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*{REASON}",
