@@ -1,0 +1,241 @@
+"""A backend in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from fairdeploy.errors import BackendError, StartError
+from fairdeploy.journal import MemoryJournal
+from fairdeploy.model import Capability, Deployment, Revision
+from fairdeploy.protocols import JobState
+from fairdeploy.testing.simulation.router import ROUTER_ABILITIES, SimulatedRouter
+from fairdeploy.testing.simulation.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fairdeploy.model import InstanceId, Job, Release, RevisionId, Target, TargetId
+    from fairdeploy.protocols import Fence, Journal, TrafficRouter
+
+__all__ = ["SimulatedBackend"]
+
+_ABILITIES = frozenset({Capability.REVISIONS, Capability.REPLICAS, Capability.JOBS, Capability.FENCED})
+
+
+@final
+class SimulatedBackend:
+    """A `Backend` in memory, in the time of its world.
+
+    Args:
+        world: What it acts on. Default: a new one, where everything goes well.
+        journal: Default: a `MemoryJournal` of its own, by the world's clock.
+        without: Abilities that it, or its router, does not have.
+        routed: Whether it has a router.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        journal: Journal | None = None,
+        without: frozenset[Capability] = frozenset(),
+        routed: bool = True,
+    ) -> None:
+        self.world = world or World()
+        self._journal = journal or MemoryJournal(self.world.clock)
+        self._router = SimulatedRouter(self.world, without=without) if routed else None
+        offered = _ABILITIES | (ROUTER_ABILITIES if routed else frozenset())
+        self._capabilities = offered - without
+        self._last_seen: dict[TargetId, Deployment] = {}
+
+    @property
+    def uri(self) -> str:
+        """A name only: the world lives in this process."""
+        return "simulated://world"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """See `Backend.capabilities`."""
+        return self._capabilities
+
+    @property
+    def router(self) -> TrafficRouter | None:
+        """See `Backend.router`."""
+        return self._router
+
+    @property
+    def journal(self) -> Journal:
+        """See `Backend.journal`."""
+        return self._journal
+
+    async def observe(self, target: Target) -> Deployment:
+        """See `Backend.observe`.
+
+        Raises:
+            BackendError: By a fault.
+        """
+        name = "backend.observe"
+        fault = self.world.fault(name)
+        await checkpoint()
+        if fault is not None and fault.kind in {"delay", "late"}:
+            await anyio.sleep(fault.seconds)
+        if fault is not None and fault.kind in {"before", "after"}:
+            raise self.world.error(name, fault.kind)
+        if fault is not None and fault.kind == "stale" and target.id in self._last_seen:
+            return self._last_seen[target.id]
+        self._last_seen[target.id] = self._look(target)
+        return self._last_seen[target.id]
+
+    async def ensure(
+        self,
+        target: Target,
+        revision: RevisionId,
+        release: Release,
+        replicas: int,
+        fence: Fence,
+        *,
+        drained: frozenset[InstanceId] = frozenset(),
+    ) -> None:
+        """See `Backend.ensure`.
+
+        Raises:
+            StartError: If the revision's behaviour says so.
+            Fenced: If a newer epoch was seen.
+            BackendError: By a fault.
+        """
+        place = self.world.place(target.id)
+
+        def act() -> bool:
+            behaviour = self.world.behaviour(revision)
+            before = (place.replicas.get(revision), len(place.machines), len(place.running(revision)))
+            for machine in place.running(revision):
+                if machine.id in drained:
+                    self.world.stop(place, machine)
+            missing = replicas - sum(not machine.quiescing for machine in place.running(revision))
+            if missing > 0 and behaviour.start_error is not None:
+                raise StartError(behaviour.start_error, behaviour.last_words)
+            place.replicas[revision] = replicas
+            place.releases[revision] = release
+            for _ in range(missing):
+                self.world.start(place, target, revision, serves=release.serves)
+            return before != (replicas, len(place.machines), len(place.running(revision)))
+
+        detail = f"{revision} x {replicas}" + (f" without {sorted(drained)}" if drained else "")
+        effect = self.world.effect("backend.ensure", target.id, fence, detail)
+        await self.world.call("backend.ensure", effect, act)
+
+    async def quiesce(self, target: Target, instances: frozenset[InstanceId], fence: Fence) -> None:
+        """See `Backend.quiesce`.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+            BackendError: By a fault.
+        """
+        place = self.world.place(target.id)
+
+        def act() -> bool:
+            marked = [m for m in place.running() if m.id in instances and not m.quiescing]
+            for machine in marked:
+                machine.quiescing = True
+            return bool(marked)
+
+        effect = self.world.effect("backend.quiesce", target.id, fence, f"{sorted(instances)}")
+        await self.world.call("backend.quiesce", effect, act)
+
+    async def remove(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        """See `Backend.remove`.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+            BackendError: If it is the stable revision, or by a fault.
+        """
+        place = self.world.place(target.id)
+
+        def act() -> bool:
+            if revision == place.stable:
+                raise BackendError(
+                    f"revision {revision!r} is stable on {target.id!r}: promote another before it is removed"
+                )
+            for machine in place.running(revision):
+                self.world.stop(place, machine)
+            place.releases.pop(revision, None)
+            return place.replicas.pop(revision, None) is not None
+
+        effect = self.world.effect("backend.remove", target.id, fence, revision)
+        await self.world.call("backend.remove", effect, act)
+
+    async def promote(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        """See `Backend.promote`.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+            BackendError: If the revision is not there, or by a fault.
+        """
+        place = self.world.place(target.id)
+
+        def act() -> bool:
+            if revision not in place.replicas:
+                raise BackendError(
+                    f"revision {revision!r} is not on {target.id!r}: start it before it is promoted"
+                )
+            before, place.stable = place.stable, revision
+            return before != revision
+
+        effect = self.world.effect("backend.promote", target.id, fence, revision)
+        await self.world.call("backend.promote", effect, act)
+
+    async def execute(
+        self,
+        target: Target,
+        revision: RevisionId,
+        release: Release,
+        job: Job,
+        fence: Fence,
+    ) -> JobState:
+        """See `Backend.execute`.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+            BackendError: By a fault.
+        """
+        place = self.world.place(target.id)
+
+        def act() -> bool:
+            new = fence.key not in place.jobs
+            place.jobs.setdefault(fence.key, self.world.now())
+            return new
+
+        effect = self.world.effect(
+            "backend.execute", target.id, fence, f"{job.name} on {revision} ({release.version})"
+        )
+        await self.world.call("backend.execute", effect, act)
+        behaviour = self.world.behaviour(revision)
+        if self.world.now() < place.jobs[fence.key] + behaviour.job_seconds:
+            return JobState(phase="running")
+        code = behaviour.job_codes.get(job.name, 0)
+        return JobState(phase="failed" if code else "succeeded", exit_code=code, output=behaviour.last_words)
+
+    async def tail(
+        self, target: Target, revision: RevisionId, lines: int
+    ) -> Mapping[InstanceId, tuple[str, ...]]:
+        """See `Backend.tail`."""
+        await checkpoint()
+        words = self.world.behaviour(revision).last_words[-lines:] if lines > 0 else ()
+        place = self.world.place(target.id)
+        return {machine.id: words for machine in place.running(revision)}
+
+    def _look(self, target: Target) -> Deployment:
+        place = self.world.place(target.id)
+        now = self.world.now()
+        revisions = tuple(
+            Revision(
+                revision,
+                replicas=replicas,
+                instances=tuple(machine.seen(now) for machine in place.running(revision)),
+            )
+            for revision, replicas in place.replicas.items()
+        )
+        return Deployment(target.id, revisions=revisions, stable=place.stable)

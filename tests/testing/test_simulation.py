@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from fairdeploy.errors import BackendError, Fenced, RouterError, StartError
+from fairdeploy.model import Job, Member, Pool, Release, Routes, Split, Target
+from fairdeploy.protocols import Backend, Clock, Fence, Journal, TrafficRouter
+from fairdeploy.testing.clock import VirtualClock
+from fairdeploy.testing.simulation import (
+    Behaviour,
+    Demand,
+    Effect,
+    Fault,
+    SimulatedBackend,
+    SimulatedRouter,
+    World,
+    check_invariants,
+)
+
+pytestmark = pytest.mark.anyio
+
+TARGET = Target("shop", replicas=2, endpoint="127.0.0.1:8080")
+OLD = Release("1.0", command=["serve", "{port}"])
+NEW = Release("1.1", command=["serve", "{port}"])
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Let hours pass in milliseconds."""
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+def _fence(epoch: int = 1, key: str = "k") -> Fence:
+    return Fence(epoch=epoch, key=key)
+
+
+async def _up(backend: SimulatedBackend, release: Release, replicas: int = 2) -> None:
+    await backend.ensure(TARGET, release.revision, release, replicas, _fence())
+    await anyio.sleep(5)
+
+
+async def _route(backend: SimulatedBackend, split: Split | None) -> None:
+    deployment = await backend.observe(TARGET)
+    pools = tuple(
+        Pool(each.id, tuple(Member(i.id, i.address or "") for i in each.ready))
+        for each in deployment.revisions
+    )
+    assert backend.router is not None
+    await backend.router.apply(TARGET, Routes(pools, split=split), _fence())
+    await anyio.sleep(1)
+
+
+async def _serving(world: World) -> SimulatedBackend:
+    """Return a backend whose old release serves everything."""
+    backend = SimulatedBackend(world)
+    await _up(backend, OLD)
+    await _route(backend, None)
+    await _route(backend, Split.all_to(OLD.revision))
+    await backend.promote(TARGET, OLD.revision, _fence())
+    return backend
+
+
+def test_it_is_what_the_protocols_ask_for() -> None:
+    """A type checker holds the simulation to the protocols."""
+    world = World()
+    backend: Backend = SimulatedBackend(world)
+    router: TrafficRouter = SimulatedRouter(world)
+    clock: Clock = VirtualClock()
+    journal: Journal = backend.journal
+    assert all(each is not None for each in (backend, router, clock, journal))
+
+
+async def test_an_instance_is_ready_after_its_start() -> None:
+    """Readiness comes with virtual time."""
+    backend = SimulatedBackend(World(default=Behaviour(start_seconds=10)))
+    await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+
+    early = (await backend.observe(TARGET)).revisions[0]
+    await anyio.sleep(10)
+    late = (await backend.observe(TARGET)).revisions[0]
+
+    assert (early.replicas, len(early.instances), len(early.ready), len(late.ready)) == (2, 2, 0, 2)
+
+
+async def test_effects_are_level_triggered() -> None:
+    """The same call again changes nothing, and says so in the log."""
+    backend = SimulatedBackend()
+    for _ in range(2):
+        await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+
+    assert [effect.changed for effect in backend.world.effects] == [True, False]
+    assert len((await backend.observe(TARGET)).revisions[0].instances) == 2
+
+
+async def test_only_drained_instances_are_stopped() -> None:
+    """Asking for fewer stops none; naming one stops that one."""
+    backend = SimulatedBackend()
+    await _up(backend, OLD, 3)
+    first, *others = (await backend.observe(TARGET)).revisions[0].instances
+
+    await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+    untouched = (await backend.observe(TARGET)).revisions[0].instances
+    await backend.quiesce(TARGET, frozenset({first.id}), _fence())
+    await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence(), drained=frozenset({first.id}))
+    left = (await backend.observe(TARGET)).revisions[0].instances
+
+    assert len(untouched) == 3
+    assert [i.id for i in left] == [i.id for i in others]
+
+
+async def test_an_older_epoch_is_fenced() -> None:
+    """Once a newer holder has acted, an older one changes nothing, on backend and router."""
+    backend = SimulatedBackend()
+    await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence(epoch=2))
+
+    with pytest.raises(Fenced, match="epoch 1, but 2"):
+        await backend.ensure(TARGET, OLD.revision, OLD, 5, _fence(epoch=1))
+    assert backend.router is not None
+    with pytest.raises(Fenced):
+        await backend.router.apply(TARGET, Routes(), _fence(epoch=1))
+    assert len((await backend.observe(TARGET)).revisions[0].instances) == 1
+
+
+async def test_the_router_acknowledges_later() -> None:
+    """A document is written at once and served after its time."""
+    backend = SimulatedBackend(World(ack_seconds=2))
+    await _up(backend, OLD)
+    router = backend.router
+    assert router is not None
+    ready = (await backend.observe(TARGET)).revisions[0].ready
+    pool = Pool(OLD.revision, tuple(Member(i.id, i.address or "") for i in ready))
+
+    await router.apply(TARGET, Routes((pool,)), _fence())
+    before = await router.observe(TARGET)
+    await anyio.sleep(2)
+    after = await router.observe(TARGET)
+
+    assert (before.acknowledged, before.healthy) == (False, frozenset())
+    assert after.acknowledged
+    assert after.healthy == {i.id for i in ready}
+
+
+async def test_a_careful_switch_loses_nothing() -> None:
+    """Start, make known, shift, drain, stop: no request is lost and no invariant broken."""
+    backend = await _serving(World(demand=Demand(rate=100)))
+    await _up(backend, NEW)
+    await _route(backend, Split.all_to(OLD.revision))
+    await _route(backend, Split.all_to(NEW.revision))
+    await backend.promote(TARGET, NEW.revision, _fence())
+    await anyio.sleep(5)
+    await backend.remove(TARGET, OLD.revision, _fence())
+    await anyio.sleep(5)
+
+    assert check_invariants(backend) == []
+    assert backend.world.sent > 1_000
+    assert backend.world.losses == ()
+
+
+async def test_a_careless_stop_loses_requests() -> None:
+    """An instance stopped in the middle of its work is a loss, and breaks I2."""
+    backend = await _serving(World(demand=Demand(rate=100)))
+    victim = (await backend.observe(TARGET)).revisions[0].instances[0]
+    await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence(), drained=frozenset({victim.id}))
+
+    assert {loss.cause for loss in backend.world.losses} == {"stopped"}
+    assert any(said.startswith("I2") for said in check_invariants(backend))
+
+
+async def test_weight_without_capacity_is_found() -> None:
+    """A revision that gets traffic before it is ready breaks I1, and its requests are lost."""
+    world = World({NEW.revision: Behaviour(start_seconds=60)}, demand=Demand(rate=100))
+    backend = await _serving(world)
+    await backend.ensure(TARGET, NEW.revision, NEW, 2, _fence())
+    await _route(backend, Split.between(OLD.revision, NEW.revision, 5_000))
+
+    assert any(said.startswith("I1") for said in check_invariants(backend))
+    assert {loss.cause for loss in world.losses} == {"no_member"}
+
+
+async def test_counters_tell_revisions_apart() -> None:
+    """Errors are counted for the revision that makes them, and the split is kept."""
+    world = World({NEW.revision: Behaviour(error_share=0.5)}, demand=Demand(rate=200))
+    backend = await _serving(world)
+    await _up(backend, NEW)
+    await _route(backend, Split.all_to(OLD.revision))
+    await _route(backend, Split.between(OLD.revision, NEW.revision, 5_000))
+    await anyio.sleep(20)
+    assert backend.router is not None
+    counters = await backend.router.counters(TARGET)
+
+    assert counters[OLD.revision].errors == 0
+    assert 0.4 < counters[NEW.revision].errors / counters[NEW.revision].requests < 0.6
+    assert counters[NEW.revision].latency.counts[-1] == counters[NEW.revision].requests
+
+
+async def test_counting_begins_anew_with_a_new_pool() -> None:
+    """A revision that lost its pool and got one again has another incarnation."""
+    backend = await _serving(World(demand=Demand(rate=100)))
+    router = backend.router
+    assert router is not None
+    before = (await router.counters(TARGET))[OLD.revision]
+    await router.apply(TARGET, Routes(), _fence())
+    await _route(backend, Split.all_to(OLD.revision))
+    after = (await router.counters(TARGET))[OLD.revision]
+
+    assert before.incarnation != after.incarnation
+
+
+async def test_the_same_seed_gives_the_same_world() -> None:
+    """Two runs with one seed are equal, request by request."""
+    seen = []
+    for _ in range(2):
+        backend = await _serving(World(demand=Demand(rate=50), default=Behaviour(error_share=0.3), seed=7))
+        await anyio.sleep(10)
+        assert backend.router is not None
+        seen.append((await backend.router.counters(TARGET))[OLD.revision])
+
+    assert seen[0].errors == seen[1].errors > 0
+
+
+@pytest.mark.parametrize(("kind", "applied"), [("before", 0), ("after", 2)])
+async def test_an_effect_can_fail_around_its_effect(kind: str, applied: int) -> None:
+    """A fault raises before anything happened, or after everything did; the next call goes well."""
+    fault = Fault(call="backend.ensure", kind="before" if kind == "before" else "after")
+    backend = SimulatedBackend(World(faults=[fault]))
+    with pytest.raises(BackendError, match=f"failed {kind} its effect"):
+        await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+    seen = (await backend.observe(TARGET)).revisions
+
+    assert sum(len(each.instances) for each in seen) == applied
+    await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+
+
+async def test_a_fault_waits_for_its_turn_and_repeats() -> None:
+    """`skip` calls go well, then `times` fail."""
+    backend = SimulatedBackend(World(faults=[Fault(call="router.apply", skip=1, times=2)]))
+    router = backend.router
+    assert router is not None
+    failed = []
+    for _ in range(5):
+        try:
+            await router.apply(TARGET, Routes(), _fence())
+            failed.append(False)
+        except RouterError:
+            failed.append(True)
+
+    assert failed == [False, True, True, False, False]
+
+
+async def test_an_observation_can_be_stale() -> None:
+    """A stale read shows what was seen before, not what is."""
+    backend = SimulatedBackend(World(faults=[Fault(call="backend.observe", kind="stale", skip=1)]))
+    await backend.observe(TARGET)
+    await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
+
+    stale, fresh = await backend.observe(TARGET), await backend.observe(TARGET)
+
+    assert (len(stale.revisions), len(fresh.revisions)) == (0, 1)
+
+
+async def test_an_answer_can_take_its_time() -> None:
+    """A delayed effect has happened long before its call returns; a late one happens late."""
+    faults = [Fault(call="backend.ensure", kind=kind, seconds=30) for kind in ("delay", "late")]
+    backend = SimulatedBackend(World(faults=faults))
+    for release in (OLD, NEW):
+        await backend.ensure(TARGET, release.revision, release, 1, _fence())
+
+    assert [round(effect.at) for effect in backend.world.effects] == [0, 60]
+
+
+async def test_a_crashed_instance_comes_back() -> None:
+    """A crash loses what was in flight, takes the instance out, and the keeper restarts it."""
+    backend = await _serving(World(demand=Demand(rate=100, low_ms=1_000, high_ms=2_000)))
+    victim = (await backend.observe(TARGET)).revisions[0].instances[0].id
+    await anyio.sleep(5)
+    backend.world.crash(victim)
+    down = (await backend.observe(TARGET)).revisions[0].instances[0]
+    await anyio.sleep(5)
+    again = (await backend.observe(TARGET)).revisions[0].instances[0]
+
+    assert (down.state, down.ready, again.state, again.ready, again.restarts) == (
+        "backoff",
+        False,
+        "running",
+        True,
+        1,
+    )
+    assert {loss.cause for loss in backend.world.losses} == {"crashed"}
+
+
+async def test_instances_can_fail_to_come_up() -> None:
+    """A start can be refused with last words, or never end."""
+    world = World(
+        {
+            OLD.revision: Behaviour(start_error="no such file", last_words=("boom",)),
+            NEW.revision: Behaviour(ready=False),
+        }
+    )
+    backend = SimulatedBackend(world)
+    with pytest.raises(StartError, match="no such file") as caught:
+        await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
+    await backend.ensure(TARGET, NEW.revision, NEW, 1, _fence())
+    await anyio.sleep(3_600)
+
+    assert caught.value.last_words == ("boom",)
+    assert [each.ready for each in (await backend.observe(TARGET)).revisions] == [()]
+
+
+async def test_stable_is_not_removed() -> None:
+    """The revision that was promoted last stays."""
+    backend = await _serving(World())
+    with pytest.raises(BackendError, match="is stable"):
+        await backend.remove(TARGET, OLD.revision, _fence())
+
+
+async def test_a_job_runs_once_per_key() -> None:
+    """The same key finds the same job, which ends after its time."""
+    backend = SimulatedBackend(World(default=Behaviour(job_seconds=10, job_codes={"bad": 3})))
+    good, bad = Job("migrate", command=["x"]), Job("bad", command=["x"])
+    phases = []
+    for _ in range(2):
+        for job in (good, bad):
+            state = await backend.execute(TARGET, OLD.revision, OLD, job, _fence(key=job.name))
+            phases.append((state.phase, state.exit_code))
+        await anyio.sleep(10)
+
+    assert phases == [("running", None), ("running", None), ("succeeded", 0), ("failed", 3)]
+    assert [effect.changed for effect in backend.world.effects] == [True, True, False, False]
+
+
+async def test_a_program_can_die_at_an_effect() -> None:
+    """What the hook raises leaves the call, before or after the effect."""
+
+    def die(moment: str, effect: Effect) -> None:
+        if (moment, effect.name) == ("after", "backend.ensure"):
+            raise KeyboardInterrupt
+
+    world = World(hook=die)
+    backend = SimulatedBackend(world)
+    with pytest.raises(KeyboardInterrupt):
+        await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
+
+    assert len((await SimulatedBackend(world).observe(TARGET)).revisions) == 1
