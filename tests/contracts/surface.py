@@ -1,6 +1,8 @@
 """The public names and signatures, as text: `python -m tests.contracts.surface` writes them down.
 
-Each thing is described where its path is shortest; a package that also offers it says so in one line.
+A package that offers names is the door to its modules: what it does not offer is not public. The modules of a package
+that offers nothing are doors of their own. Each thing is described where its path is shortest; another package that
+offers it too says so in one line.
 """
 
 from __future__ import annotations
@@ -54,32 +56,48 @@ def _members(path: str, cls: type) -> Iterator[str]:
 
 def _described(path: str, thing: object) -> Iterator[str]:
     """Describe one public thing."""
-    if isinstance(thing, type):
+    if not _is_ours(thing):
+        yield (
+            f"{path} = {thing.__qualname__}" if isinstance(thing, type) else f"{path}: {type(thing).__name__}"
+        )
+    elif isinstance(thing, type):
         bases = [base.__name__ for base in thing.__bases__ if base is not object]
         shape = f" < {', '.join(bases)}" if bases else ""
         hidden = issubclass(thing, enum.Enum) or getattr(thing, "_is_protocol", False)
         yield f"class {path}{'' if hidden else _signature(thing)}{shape}"
         yield from _members(path, thing)
-    elif inspect.isroutine(thing):
+    else:
         prefix = "async " if inspect.iscoroutinefunction(thing) else ""
         yield f"{prefix}{path}{_signature(thing)}"
-    else:
-        yield f"{path}: {type(thing).__name__}"
+
+
+def _is_ours(thing: object) -> bool:
+    """Tell a class or function of the package from a constant or an alias."""
+    origin = getattr(thing, "__module__", None) or ""
+    return (isinstance(thing, type) or inspect.isroutine(thing)) and origin.startswith("fairdeploy")
+
+
+def doors() -> list[str]:
+    """List the modules that users import from, the shortest path first."""
+    offering = {name for name in source.public_names() if source.described_by(source.load(name))}
+    shut = {name for name in offering if name.rpartition(".")[0] in offering and not _is_package(name)}
+    return sorted(offering - shut, key=lambda name: (name.count("."), name))
+
+
+def _is_package(name: str) -> bool:
+    return hasattr(source.load(name), "__path__")
 
 
 def surface() -> str:
     """Describe the whole public API."""
-    seen: dict[int, str] = {}
+    seen: dict[object, str] = {}
     lines: list[str] = []
-    for name in sorted(source.public_names(), key=lambda each: (each.count("."), each)):
+    for name in doors():
         module = source.load(name)
         for each in source.described_by(module):
             thing, path = getattr(module, each), f"{name}.{each}"
-            first = seen.setdefault(id(thing), path)
-            if first == path:
-                lines += _described(path, thing)
-            elif hasattr(module, "__path__"):
-                lines.append(f"{path} = {first}")
+            first = seen.setdefault(thing, path) if _is_ours(thing) else path
+            lines += _described(path, thing) if first == path else [f"{path} = {first}"]
     return HEADER + "".join(f"{line}\n" for line in lines)
 
 
