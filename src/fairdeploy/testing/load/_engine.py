@@ -60,8 +60,9 @@ class Engine:
         self.ended = anyio.Event()
         """Set once no further request begins; answers may be outstanding."""
         self._idle = anyio.Event()
+        self._stopping = anyio.Event()
         self._arrivals = anyio.CancelScope()
-        self._sockets = _websockets(mix, endpoint, self.ended, header)
+        self._sockets = _websockets(mix, endpoint, self._stopping, header)
         self._launched = 0
         self._worst_lag = 0.0
         self._began = time.monotonic()
@@ -81,7 +82,7 @@ class Engine:
             in_flight=recorder.in_flight,
             running=not self.ended.is_set(),
             started=self._began,
-            seconds=(self._until or time.monotonic()) - self._began,
+            seconds=(time.monotonic() if self._until is None else self._until) - self._began,
             kinds=kinds,
             by_revision=recorder.revisions(),
             statuses=dict(recorder.statuses),
@@ -121,6 +122,7 @@ class Engine:
     async def drain(self) -> None:
         """Wait for the answers that are still out, as long as the settings allow."""
         self.end()
+        self._stopping.set()  # websocket sessions say goodbye early, and well
         with anyio.CancelScope(shield=True), anyio.move_on_after(self._settings.stop_within):
             if self._recorder.in_flight:
                 await self._idle.wait()
@@ -132,7 +134,7 @@ class Engine:
         self._final = self.snapshot()
 
     def _may_begin(self) -> bool:
-        return not self.ended.is_set() and self._launched < self._settings.max_requests
+        return not self.ended.is_set()
 
     async def _open_loop(self, requests: TaskGroup, rate: float) -> None:
         first = time.monotonic()
@@ -163,14 +165,14 @@ class Engine:
                 continue
             with anyio.move_on_after(_PAUSE_AFTER_LOSS_S):  # a closed port would else be asked without end
                 await self.ended.wait()
-        if self._launched >= self._settings.max_requests:
-            self.end()
 
     def _begin(self) -> tuple[Traffic, int]:
         """Choose the next request and count it as begun."""
         traffic = self._random.choices(self._mix, cum_weights=self._shares)[0]
         self._recorder.begin(traffic)
         self._launched += 1
+        if self._launched >= self._settings.max_requests:
+            self.end()
         return traffic, self._launched
 
     async def _send(self, traffic: Traffic, number: int, due: float) -> Done:
