@@ -1,0 +1,9 @@
+"""Performs what strategies decide: plans, runs, watches, goes back, recovers."""
+
+from __future__ import annotations
+
+from fairdeploy.engine.deployer import Deployer
+from fairdeploy.engine.rollout import Events, Rollout
+from fairdeploy.engine.status import Status
+
+__all__ = ["Deployer", "Events", "Rollout", "Status"]

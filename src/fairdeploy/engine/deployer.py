@@ -1,0 +1,348 @@
+"""The facade that applications hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, final
+
+from fairdeploy.engine.desk import Desk
+from fairdeploy.engine.ends import ended, share_percent
+from fairdeploy.engine.history import History
+from fairdeploy.engine.hosting import OnExit, hosted
+from fairdeploy.engine.lease import OnConflict, begin, make_way
+from fairdeploy.engine.planning import (
+    completed,
+    known_releases,
+    observed,
+    refuse_stale,
+    refuse_unbound,
+    sealed,
+)
+from fairdeploy.engine.recoverer import recover_all, recover_one
+from fairdeploy.engine.rollout import Rollout
+from fairdeploy.engine.status import Status
+from fairdeploy.engine.versions import previous_verified
+from fairdeploy.errors import (
+    DeploymentError,
+    InvalidInput,
+    RollbackError,
+    StalePlan,
+    UnknownRollout,
+    UnknownTarget,
+)
+from fairdeploy.journal import SystemClock
+from fairdeploy.model import Outcome, RolloutId, RolloutResult, Target
+from fairdeploy.model._check import milliseconds
+from fairdeploy.strategies import restart_plan, rollback_plan, scale_plan
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from fairdeploy.engine.run import Run
+    from fairdeploy.model import Check, Deployment, Plan, Release
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, RolloutInfo, Strategy
+
+__all__ = ["Deployer"]
+
+_DEFAULT = "default"
+
+
+@final
+class Deployer:
+    """Plans rollouts, runs them, and brings back what others left.
+
+    Holds no connection and starts nothing by itself: make as many as you like.
+
+    Args:
+        backend: Where revisions run, or several by name for plans over more than one.
+        checks: Checks that every plan gets, by name: values such as `HTTPCheck`, which travel
+            in the plan, or any async callable, which is bound by its name.
+        clock: Time; another one only in tests.
+        lease: Time to live of a lease, a ``timedelta`` or seconds, at least 1 second. A dead
+            program's rollout on another machine can be recovered after it.
+
+    Raises:
+        InvalidInput: If there is no backend, or the lease is too short.
+
+    Example:
+        >>> deployer = Deployer(backend, checks={"api": HTTPCheck("/health")})  # doctest: +SKIP
+        >>> result = await deployer.deploy(target, release, Canary())  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        backend: Backend | Mapping[str, Backend],
+        *,
+        checks: Mapping[str, Check | HealthCheck] | None = None,
+        clock: Clock | None = None,
+        lease: timedelta | float = 15.0,
+    ) -> None:
+        """Take what a deployer needs; nothing is opened."""
+        backends = dict(backend) if isinstance(backend, Mapping) else {_DEFAULT: backend}
+        if not backends:
+            msg = "a Deployer needs a backend, and none was given"
+            raise InvalidInput(msg)
+        ttl_ms = milliseconds(lease, "lease", low=1_000)
+        self._desk = Desk(
+            backends=backends, checks=dict(checks or {}), clock=clock or SystemClock(), ttl_ms=ttl_ms
+        )
+
+    # Planning.
+
+    async def plan(
+        self, target: Target, release: Release, strategy: Strategy, *, backend: str | None = None
+    ) -> Plan:
+        """Return what a strategy would do. Changes nothing.
+
+        Args:
+            target: Where.
+            release: What.
+            strategy: How.
+            backend: Name of the backend, if there are several.
+
+        Raises:
+            UnsupportedCapability: If the backend cannot do what the plan needs.
+            Unbound: If a secret of the release cannot be found.
+            BackendError: If the target cannot be observed.
+        """
+        name, place = self._place(backend)
+        deployment = await observed(place, target)
+        plan = strategy.plan(sealed(release, place.journal.key), target, deployment, place.capabilities)
+        return await completed(plan, backend=place, name=name, checks=self._desk.checks)
+
+    def _place(self, name: str | None) -> tuple[str, Backend]:
+        if name is None:
+            if len(self._desk.backends) > 1:
+                msg = f"name one of the backends {sorted(self._desk.backends)!r}: backend=..."
+                raise InvalidInput(msg)
+            name = next(iter(self._desk.backends))
+        return name, self._desk.backend(name)
+
+    # Running.
+
+    @asynccontextmanager
+    async def run(
+        self, plan: Plan, *, on_conflict: OnConflict = "refuse", on_exit: OnExit = "abort"
+    ) -> AsyncIterator[Rollout]:
+        """Run a plan while the body runs, and until it has ended.
+
+        Enter and leave it in one task (in a notebook: in one cell).
+
+        Args:
+            plan: From `plan`; approved elsewhere, if need be, by its ``hash``.
+            on_conflict: What to do if another rollout acts on a target: ``refuse``, ``queue``
+                behind it, or ``supersede`` it.
+            on_exit: What follows if the body is left by an exception or cancelled before the
+                end: ``abort`` goes back and waits until it is back. With ``detach`` the
+                rollout is left as it is, however the body is left, for `recover` to go on with.
+
+        Yields:
+            The rollout.
+
+        Raises:
+            StalePlan: If a target has moved since the plan was made.
+            LeaseHeld: If another rollout acts on a target, with ``refuse``.
+            Unbound: If the plan names a check that this deployer was not given.
+            JournalError: If the journal cannot be written.
+        """
+        run, journal = await self._begun(plan, on_conflict)
+        async with hosted(run, journal, on_exit=on_exit) as rollout:
+            yield rollout
+
+    async def _begun(self, plan: Plan, on_conflict: OnConflict) -> tuple[Run, Journal]:
+        journal = self._desk.journal(plan)
+        refuse_unbound(plan, self._desk.checks)
+        await make_way(journal, tuple(base.target.id for base in plan.bases), on_conflict, self._recover)
+        await refuse_stale(plan, self._desk.backends)
+        lease = await begin(journal, plan, self._desk.clock, self._desk.ttl_ms)
+        run = self._desk.run(plan, lease, await journal.read(lease.rollout))
+        try:
+            # Somebody may have promoted between the first look and the lease.
+            await refuse_stale(plan, self._desk.backends)
+        except StalePlan as error:
+            await ended(run, Outcome.ABORTED, reason=str(error))
+            raise
+        return run, journal
+
+    async def _recover(self, info: RolloutInfo) -> None:
+        await recover_one(self._desk, self._desk.journal(info.plan), info)
+
+    async def deploy(
+        self,
+        target: Target,
+        release: Release,
+        strategy: Strategy,
+        *,
+        backend: str | None = None,
+        on_conflict: OnConflict = "refuse",
+    ) -> RolloutResult:
+        """Plan, run and wait.
+
+        Raises:
+            DeploymentError: Unless it was promoted; it carries the result and its evidence.
+            Refused: As `plan` and `run` do, before anything has changed.
+        """
+        _, place = self._place(backend)
+        await make_way(place.journal, (target.id,), on_conflict, self._recover)
+        plan = await self.plan(target, release, strategy, backend=backend)
+        result = await self._through(plan, on_conflict)
+        if result.promoted:
+            return result
+        raise DeploymentError(await self._failure(plan, result), result)
+
+    async def _through(self, plan: Plan, on_conflict: OnConflict = "refuse") -> RolloutResult:
+        async with self.run(plan, on_conflict=on_conflict) as rollout:
+            return await rollout.result()
+
+    async def _failure(self, plan: Plan, result: RolloutResult) -> str:
+        events = await self._desk.journal(plan).read(result.rollout)
+        share = share_percent(History.of(plan, events), plan.bases[0])
+        name = plan.strategy.replace("_", " ").capitalize()
+        where = f"at {share:g}%" if share else "before it got traffic"
+        return f"{name} failed {where}: {result}"
+
+    # Verbs of their own: nothing that a deploy would do by surprise.
+
+    async def scale(self, target: Target, replicas: int, *, backend: str | None = None) -> RolloutResult:
+        """Change the number of replicas of the stable revision.
+
+        Raises:
+            UnknownTarget: If nothing is deployed there.
+            DeploymentError: If it could not be done.
+        """
+        name, place, now = await self._standing(target, backend)
+        return await self._verb(scale_plan(target, now, replicas), name, place)
+
+    async def restart(self, target: Target, *, backend: str | None = None) -> RolloutResult:
+        """Replace every instance of the stable revision, one after the other, without losing requests.
+
+        Raises:
+            UnknownTarget: If nothing is deployed there.
+            DeploymentError: If it could not be done.
+        """
+        name, place, now = await self._standing(target, backend)
+        release = (await known_releases(place.journal, target))[str(now.stable)]
+        return await self._verb(restart_plan(target, now, release), name, place)
+
+    async def _standing(self, target: Target, backend: str | None) -> tuple[str, Backend, Deployment]:
+        name, place = self._place(backend)
+        now = await observed(place, target)
+        if now.stable is None:
+            msg = f"nothing is deployed at {target.id!r}: deploy a release there first"
+            raise UnknownTarget(msg)
+        return name, place, now
+
+    async def _verb(self, plan: Plan, name: str, place: Backend) -> RolloutResult:
+        plan = await completed(plan, backend=place, name=name, checks={})
+        result = await self._through(plan)
+        if result.promoted:
+            return result
+        msg = f"{plan.strategy} of {plan.bases[0].target.id!r} failed: {result}"
+        raise DeploymentError(msg, result)
+
+    # Going back.
+
+    async def rollback(
+        self, target: Target, *, to: str | None = None, reason: str = "", backend: str | None = None
+    ) -> RolloutResult:
+        """Go back to a verified revision: at once if it is still warm, else it is started first.
+
+        If a rollout is under way and no version is named, that rollout is aborted: its base is
+        what there is to go back to.
+
+        Args:
+            target: Where.
+            to: A version or revision id; ``None``: the last verified one before the present.
+            reason: For the record.
+            backend: Name of the backend, if there are several.
+
+        Raises:
+            RollbackError: If there is nothing to go back to, or it could not be reached.
+            UnknownTarget: If nothing is deployed there.
+        """
+        if to is None:
+            aborted = await self.abort(target, reason=reason or "rollback", backend=backend)
+            if aborted is not None and not aborted.promoted:
+                return aborted
+        _, place = self._place(backend)
+        await make_way(place.journal, (target.id,), "supersede", self._recover)
+        name, place, now = await self._standing(target, backend)
+        infos = await place.journal.rollouts(target.id)
+        revision = previous_verified(target.id, infos, now.stable, to)
+        release = (await known_releases(place.journal, target))[revision]
+        plan = rollback_plan(target, now, release)
+        plan = await completed(plan, backend=place, name=name, checks={})
+        result = await self._through(plan)
+        if result.promoted:
+            return result
+        msg = f"rollback of {target.id!r} to {revision!r} failed: {result}"
+        raise RollbackError(msg)
+
+    async def abort(
+        self, target: Target, *, reason: str = "", backend: str | None = None
+    ) -> RolloutResult | None:
+        """Send back whatever rollout acts on a target; ``None`` if there is none.
+
+        If the program that drove it is dead, it is recovered here.
+
+        Raises:
+            JournalError: If the journal cannot be read or written.
+        """
+        _, place = self._place(backend)
+        for info in await place.journal.rollouts(target.id, unfinished=True):
+            if not info.open:
+                continue
+            rollout = Rollout(info.id, info.plan, place.journal)
+            await rollout.abort(reason)
+            await self._recover(info)
+            return await rollout.result()
+        return None
+
+    # From any process.
+
+    async def attach(self, rollout_id: RolloutId) -> Rollout:
+        """Return a rollout that anybody runs or ran, to read and to steer it.
+
+        Raises:
+            UnknownRollout: If no journal holds it.
+        """
+        for journal in self._desk.journals():
+            for info in await journal.rollouts():
+                if info.id == rollout_id:
+                    return Rollout(info.id, info.plan, journal)
+        msg = f"no journal of this Deployer holds a rollout {rollout_id!r}: see history(target) for those there are"
+        raise UnknownRollout(msg)
+
+    async def recover(self) -> tuple[RolloutResult, ...]:
+        """Bring what dead programs left to one of its ends, and end warm windows that are over.
+
+        A rollout whose promotion was intended goes forward, any other back to its base (or
+        on, if its plan says ``on_crash="resume"``). Rollouts that somebody drives, or that are
+        parked, are left alone.
+
+        Raises:
+            Unbound: If one must go forward and a check that it needs is not given.
+            JournalError: If a journal cannot be read or written.
+        """
+        return await recover_all(self._desk)
+
+    async def status(self, target: Target, *, backend: str | None = None) -> Status:
+        """Return what a target looks like now.
+
+        Raises:
+            BackendError: If it cannot be observed.
+        """
+        _, place = self._place(backend)
+        deployment = await observed(place, target)
+        infos = await place.journal.rollouts(target.id, unfinished=True)
+        return Status(target, deployment=deployment, rollout=next((i for i in infos if i.open), None))
+
+    async def history(self, target: Target, *, backend: str | None = None) -> tuple[RolloutInfo, ...]:
+        """Return every rollout of a target, oldest first.
+
+        Raises:
+            JournalError: If the journal cannot be read.
+        """
+        _, place = self._place(backend)
+        return await place.journal.rollouts(target.id)

@@ -1,0 +1,100 @@
+"""One reader of a journal for everybody in this process who waits for news of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+from weakref import WeakKeyDictionary
+
+import anyio
+
+if TYPE_CHECKING:
+    from fairdeploy.model import Event, RolloutId
+    from fairdeploy.protocols import Journal
+
+__all__ = ["Feed", "feed_of"]
+
+_INTERVAL = 0.1
+"""Seconds between two looks for what other processes have written."""
+
+
+@final
+class Feed:
+    """Wakes whoever waits for a rollout's news.
+
+    There is no background task. Of all who wait, one reads for all of them; if it is
+    cancelled, the next one takes over. So a thousand rollouts cost one query per interval,
+    and nobody has to be closed.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        """Begin reading at the journal's first record that is asked for."""
+        self._journal = journal
+        self._last = 0
+        self._news: dict[RolloutId, int] = {}
+        self._waiting: dict[RolloutId, int] = {}
+        self._reading = False
+        self._read = anyio.Event()
+        self._nudge = anyio.Event()
+
+    def wake(self) -> None:
+        """Look at once: something was just written by this process."""
+        nudge, self._nudge = self._nudge, anyio.Event()
+        nudge.set()
+
+    async def after(self, rollout: RolloutId, since: int) -> tuple[Event, ...]:
+        """Return the rollout's events after ``since``, waiting until there is one.
+
+        Raises:
+            JournalError: If the journal cannot be read.
+        """
+        self._waiting[rollout] = self._waiting.get(rollout, 0) + 1
+        try:
+            events = await self._journal.read(rollout, since=since)
+            while not events:
+                seen = max(since, self._news.get(rollout, 0))
+                await self._newer(rollout, seen)
+                events = await self._journal.read(rollout, since=since)
+            return events
+        finally:
+            self._leave(rollout)
+
+    def _leave(self, rollout: RolloutId) -> None:
+        self._waiting[rollout] -= 1
+        if not self._waiting[rollout]:
+            del self._waiting[rollout]
+            self._news.pop(rollout, None)
+
+    async def _newer(self, rollout: RolloutId, seen: int) -> None:
+        while self._news.get(rollout, 0) <= seen:
+            if self._reading:
+                await self._read.wait()
+                continue
+            self._reading = True
+            try:
+                await self._look(seen)
+            finally:
+                self._reading = False
+                read, self._read = self._read, anyio.Event()
+                read.set()
+
+    async def _look(self, seen: int) -> None:
+        nudge = self._nudge
+        with anyio.move_on_after(_INTERVAL):
+            await nudge.wait()
+        # Whoever waits has read its own rollout up to here; a long journal is not read from its start.
+        self._last = self._last or seen
+        for event in await self._journal.read(None, since=self._last):
+            self._last = max(self._last, event.seq)
+            if event.rollout in self._waiting:
+                self._news[event.rollout] = event.seq
+
+
+_FEEDS: WeakKeyDictionary[Journal, Feed] = WeakKeyDictionary()
+
+
+def feed_of(journal: Journal) -> Feed:
+    """Return this process's feed of a journal."""
+    feed = _FEEDS.get(journal)
+    if feed is None:
+        feed = _FEEDS[journal] = Feed(journal)
+    return feed

@@ -1,0 +1,143 @@
+"""What a rollout's events amount to: a pure fold, the same for its runner and for whoever recovers it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never, final
+
+from fairdeploy.model import (
+    Began,
+    Command,
+    Due,
+    Ended,
+    Event,
+    Held,
+    Intended,
+    Judged,
+    Parked,
+    Paused,
+    Plan,
+    Progressed,
+    Promote,
+    Record,
+    Released,
+    Resumed,
+    Retried,
+    RolloutResult,
+    Settled,
+    Shift,
+    Step,
+    TargetId,
+    TookOver,
+    Undoing,
+)
+
+__all__ = ["History"]
+
+
+@final
+@dataclass(slots=True)
+class History:
+    """The state of a rollout as its journal tells it.
+
+    Mutable on purpose: the runner feeds it each record that it appends, so that it and a
+    later recoverer always see the same.
+    """
+
+    plan: Plan
+    began_ms: int = 0
+    intended: list[str] = field(default_factory=list)
+    settled: set[str] = field(default_factory=set)
+    undone: list[Step] = field(default_factory=list)
+    undo_settled: set[str] = field(default_factory=set)
+    verdicts: dict[str, Judged] = field(default_factory=dict)
+    undoing: Undoing | None = None
+    parked: Parked | None = None
+    paused: bool = False
+    result: RolloutResult | None = None
+    due: list[Due] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan, events: Iterable[Event]) -> History:
+        """Return the history that events tell."""
+        history = cls(plan)
+        for event in events:
+            if not history.began_ms:
+                history.began_ms = event.at_ms
+            history.add(event.record)
+        return history
+
+    def add(self, record: Record) -> None:  # noqa: C901 - one arm per kind of record, nothing else
+        """Take one more record in."""
+        match record:
+            case Intended(phase="do"):
+                self.intended.append(record.step)
+                self.parked = None
+            case Intended():
+                if record.undo is not None:
+                    self.undone.append(record.undo)
+            case Settled(phase="do"):
+                self.settled.add(record.step)
+            case Settled():
+                self.undo_settled.add(record.step)
+            case Judged():
+                self.verdicts[record.guard] = record
+            case Undoing():
+                self.undoing = record
+            case Parked():
+                self.parked = record
+            case TookOver():
+                self.parked = None
+            case Paused():
+                self.paused = True
+            case Resumed():
+                self.paused = False
+                self.parked = None
+            case Due():
+                self.due.append(record)
+            case Ended():
+                self.result = record.result
+            case Began() | Retried() | Progressed() | Held() | Released() | Command():
+                pass
+            case _:
+                assert_never(record)
+
+    @property
+    def promoting(self) -> bool:
+        """Whether the point of no return has been intended: from then on only forward."""
+        point = self.plan.point_of_no_return
+        return point is not None and point.id in self.intended
+
+    @property
+    def touched(self) -> frozenset[TargetId]:
+        """Targets that an intent may have changed."""
+        targets: set[TargetId] = set()
+        for step_id in self.intended:
+            step = self.plan.step(step_id)
+            if isinstance(step, Promote):
+                targets.update(target for target, _ in step.targets)
+            else:
+                targets.add(step.target)
+        return frozenset(targets)
+
+    @property
+    def left(self) -> tuple[Step, ...]:
+        """The plan's steps that are not settled yet, in order."""
+        return tuple(step for step in self.plan.steps if step.id not in self.settled)
+
+    def rule(self, target: TargetId) -> Shift | None:
+        """Return the routing rule last intended for a target, the way back included; ``None``: the base's."""
+        shifts = [step for step in self.undone if isinstance(step, Shift) and step.target == target]
+        if shifts:
+            return shifts[-1]
+        wanted: Shift | None = None
+        for step_id in self.intended:
+            step = self.plan.step(step_id)
+            if isinstance(step, Shift) and step.target == target:
+                wanted = step
+        return wanted
+
+    def verdict_states(self) -> Mapping[str, Judged]:
+        """Return the last verdict of each guard."""
+        return dict(self.verdicts)

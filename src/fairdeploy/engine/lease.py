@@ -1,0 +1,72 @@
+"""Getting the right to act on a plan's targets, whoever holds them now."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from fairdeploy.engine.feed import feed_of
+from fairdeploy.engine.holder import this_holder, who
+from fairdeploy.engine.rollout import Rollout
+from fairdeploy.model import Command, Plan, RolloutId, TargetId
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fairdeploy.protocols import Clock, Journal, Lease, RolloutInfo
+
+__all__ = ["OnConflict", "begin", "make_way", "new_rollout_id"]
+
+OnConflict: TypeAlias = Literal["refuse", "queue", "supersede"]
+"""``refuse``: raise `LeaseHeld`. ``queue``: wait until the target is free. ``supersede``: the
+other rollout goes back to its base first."""
+
+
+def new_rollout_id(clock: Clock) -> RolloutId:
+    """Return an id that sorts by time and is never used twice."""
+    now = datetime.fromtimestamp(clock.wall(), UTC)
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+async def begin(journal: Journal, plan: Plan, clock: Clock, ttl_ms: int) -> Lease:
+    """Take the lease and record the plan.
+
+    Raises:
+        LeaseHeld: If another rollout has one of the targets.
+        JournalError: If it cannot be written.
+    """
+    return await journal.begin(new_rollout_id(clock), plan, this_holder(), ttl_ms)
+
+
+async def make_way(
+    journal: Journal,
+    targets: tuple[TargetId, ...],
+    on_conflict: OnConflict,
+    recover: Callable[[RolloutInfo], Awaitable[object]],
+) -> None:
+    """Wait for, or send back, what acts on the targets now; with ``refuse`` do nothing.
+
+    Args:
+        journal: Where the leases are.
+        targets: What is wanted.
+        on_conflict: See `OnConflict`.
+        recover: Brings back a rollout whose program has died.
+
+    Raises:
+        JournalError: If the journal cannot be read or written.
+    """
+    if on_conflict == "refuse":
+        return
+    for target in targets:
+        while open_now := [info for info in await journal.rollouts(target, unfinished=True) if info.open]:
+            info = open_now[0]
+            if on_conflict == "supersede":
+                await _supersede(journal, info)
+            await recover(info)
+            await Rollout(info.id, info.plan, journal).result()
+
+
+async def _supersede(journal: Journal, info: RolloutInfo) -> None:
+    await journal.send(info.id, Command(verb="supersede", reason="another rollout is to begin", by=who()))
+    feed_of(journal).wake()

@@ -1,0 +1,138 @@
+"""From what is wanted and what is there to a plan that needs nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fairdeploy.engine.world import look
+from fairdeploy.errors import StalePlan, Unbound
+from fairdeploy.model import (
+    Base,
+    BoundCheck,
+    Check,
+    CommandCheck,
+    Deployment,
+    ErrorRate,
+    HTTPCheck,
+    Latency,
+    Plan,
+    Release,
+    RevisionId,
+    Target,
+    TCPCheck,
+    Verify,
+)
+from fairdeploy.strategies import refuse_unsupported, with_checks
+
+if TYPE_CHECKING:
+    from fairdeploy.protocols import Backend, HealthCheck, Journal
+
+__all__ = ["callables", "completed", "known_releases", "observed", "refuse_stale", "refuse_unbound", "sealed"]
+
+_DATA = (HTTPCheck, TCPCheck, CommandCheck, BoundCheck, ErrorRate, Latency)
+"""Checks that are data and travel in the plan; any other is a callable, bound by its name."""
+
+_FINGERPRINT = 16
+"""Hexadecimal digits of a secret's keyed hash that are kept: enough to see a change."""
+
+
+def sealed(release: Release, key: bytes) -> Release:
+    """Return the release with the fingerprint of each secret's present value (HMAC-SHA-256).
+
+    Raises:
+        Unbound: If a secret cannot be found.
+    """
+    if not release.secrets:
+        return release
+    env = dict(release.env)
+    for name, secret in release.secrets.items():
+        mark = hmac.new(key, f"{name}\0{secret.resolve()}".encode(), hashlib.sha256).hexdigest()
+        env[name] = secret.sealed(mark[:_FINGERPRINT])
+    return replace(release, env=env)
+
+
+async def observed(backend: Backend, target: Target) -> Deployment:
+    """Return what is there now, with the router's split.
+
+    Raises:
+        BackendError: If the backend cannot be observed.
+        RouterError: If the router cannot be asked.
+    """
+    return (await look(backend, Base(target))).deployment
+
+
+async def completed(
+    plan: Plan, *, backend: Backend, name: str, checks: Mapping[str, Check | HealthCheck]
+) -> Plan:
+    """Return a strategy's plan with the deployer's checks and every release that the way back may need.
+
+    Raises:
+        UnsupportedCapability: If the backend cannot do what the plan needs.
+        JournalError: If earlier plans cannot be read.
+    """
+    data = {key: check if isinstance(check, _DATA) else BoundCheck(key) for key, check in checks.items()}
+    plan = with_checks(plan, data)
+    refuse_unsupported(plan, backend.capabilities)
+    wanted = {b.stable for b in plan.bases} | {b.candidate for b in plan.bases}
+    missing = {revision for revision in wanted if revision is not None} - set(plan.releases)
+    releases = dict(plan.releases)
+    if missing:
+        for base in plan.bases:
+            known = await known_releases(backend.journal, base.target)
+            releases |= {revision: known[revision] for revision in missing if revision in known}
+    return replace(plan, releases=releases, bases=tuple(replace(base, backend=name) for base in plan.bases))
+
+
+async def known_releases(journal: Journal, target: Target) -> Mapping[RevisionId, Release]:
+    """Return every release that a plan for the target has ever held.
+
+    Raises:
+        JournalError: If they cannot be read.
+    """
+    return {
+        revision: release
+        for info in await journal.rollouts(target.id)
+        for revision, release in info.plan.releases.items()
+    }
+
+
+async def refuse_stale(plan: Plan, backends: Mapping[str, Backend]) -> None:
+    """Refuse a plan whose targets have moved since it was made.
+
+    Raises:
+        StalePlan: If one has; the message says what moved.
+    """
+    for base in plan.bases:
+        now = await observed(backends[base.backend], base.target)
+        if now.fingerprint == base.fingerprint:
+            continue
+        moved = []
+        if now.stable != base.stable:
+            moved.append(f"stable was {base.stable!r} and is {now.stable!r}")
+        if now.split != base.split:
+            moved.append(f"traffic was {str(base.split)!r} and is {str(now.split)!r}")
+        msg = f"the plan for {base.target.id!r} is stale: {'; '.join(moved) or 'it was made for something else'}; plan again"
+        raise StalePlan(msg)
+
+
+def refuse_unbound(plan: Plan, checks: Mapping[str, Check | HealthCheck]) -> None:
+    """Refuse to go forward without the callables that the plan names.
+
+    Raises:
+        Unbound: If one is missing.
+    """
+    named = [check for step in plan.steps if isinstance(step, Verify) for check in step.checks]
+    named += [guard.check for guard in plan.guards]
+    for check in named:
+        if isinstance(check, BoundCheck) and check.name not in checks:
+            msg = f"the plan needs the check {check.name!r}: give Deployer(checks={{{check.name!r}: ...}})"
+            raise Unbound(msg)
+
+
+def callables(checks: Mapping[str, Check | HealthCheck]) -> Mapping[str, HealthCheck]:
+    """Return those checks that are callables and not data."""
+    return {name: check for name, check in checks.items() if not isinstance(check, _DATA)}

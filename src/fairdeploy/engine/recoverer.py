@@ -1,0 +1,120 @@
+"""Bringing back what dead programs left, and ending warm windows that are over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, final
+
+import anyio
+
+from fairdeploy.engine.desk import Desk
+from fairdeploy.engine.history import History
+from fairdeploy.engine.holder import holder_is_dead, this_holder
+from fairdeploy.engine.hosting import hosted
+from fairdeploy.engine.lease import begin
+from fairdeploy.engine.planning import observed, refuse_unbound
+from fairdeploy.engine.recovery import direction_of, is_left, obeyed_until, retirement
+from fairdeploy.errors import LeaseHeld, UnknownRollout
+from fairdeploy.model import Base, Due, RolloutResult, Settled
+
+if TYPE_CHECKING:
+    from fairdeploy.protocols import Journal, RolloutInfo
+
+__all__ = ["recover_all", "recover_one", "sweep"]
+
+
+async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
+    """Recover every rollout that was left, at once, then end the warm windows that are over.
+
+    Raises:
+        Unbound: If one must go forward and a check that it needs is not given.
+        JournalError: If a journal cannot be read or written.
+    """
+    found = _Found()
+    async with anyio.create_task_group() as tasks:
+        for journal in desk.journals():
+            for info in await journal.rollouts(unfinished=True):
+                if info.open and _is_ours(desk, info):
+                    tasks.start_soon(found.one, desk, journal, info)
+    for journal in desk.journals():
+        await sweep(desk, journal)
+    return tuple(sorted(found.results, key=lambda result: result.started_ms))
+
+
+@final
+@dataclass(slots=True)
+class _Found:
+    results: list[RolloutResult] = field(default_factory=list)
+
+    async def one(self, desk: Desk, journal: Journal, info: RolloutInfo) -> None:
+        result = await recover_one(desk, journal, info)
+        if result is not None:
+            self.results.append(result)
+
+
+def _is_ours(desk: Desk, info: RolloutInfo) -> bool:
+    return all(base.backend in desk.backends for base in info.plan.bases)
+
+
+async def recover_one(desk: Desk, journal: Journal, info: RolloutInfo) -> RolloutResult | None:
+    """Recover a rollout if nobody acts for it; return how it ended, or ``None`` if somebody does.
+
+    Raises:
+        Unbound: If it must go forward and a check that it needs is not given.
+        JournalError: If the journal cannot be read or written.
+    """
+    events = await journal.read(info.id)
+    if not is_left(info, events, round(desk.clock.wall() * 1000)):
+        return None
+    direction = direction_of(info, History.of(info.plan, events), events)
+    if direction == "forward" and not History.of(info.plan, events).promoting:
+        refuse_unbound(info.plan, desk.checks)
+    force = holder_is_dead(info.holder)
+    try:
+        lease = await journal.take(
+            info.id, this_holder(), desk.ttl_ms, reason="its holder was gone", force=force
+        )
+    except (LeaseHeld, UnknownRollout):
+        # Somebody else was faster, or it has just ended: then there is nothing left to do here.
+        return None
+    since = obeyed_until(events)
+    run = desk.run(info.plan, lease, await journal.read(info.id))
+    async with hosted(run, journal, on_exit="abort", direction=direction, since=since) as rollout:
+        return await rollout.result()
+
+
+async def sweep(desk: Desk, journal: Journal) -> None:
+    """End the warm windows that are over. What serves, or is busy, is left for later.
+
+    Raises:
+        JournalError: If the journal cannot be read or written.
+    """
+    now_ms = desk.clock.wall() * 1000
+    for info in await journal.rollouts(unfinished=True):
+        if info.open or not _is_ours(desk, info):
+            continue
+        for due in info.due:
+            if due.at_ms <= now_ms:
+                await _end_window(desk, journal, info, due)
+
+
+async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due) -> None:
+    old = info.plan.base(due.target)
+    backend = desk.backend(old.backend)
+    now = await observed(backend, old.target)
+    wanted = now.stable == due.revision or (now.split is not None and now.split.share(due.revision) > 0)
+    if not wanted and now.revision(due.revision) is not None:
+        base = Base(
+            old.target, backend=old.backend, stable=now.stable, split=now.split, fingerprint=now.fingerprint
+        )
+        plan = retirement(base, due)
+        try:
+            lease = await begin(journal, plan, desk.clock, desk.ttl_ms)
+        except LeaseHeld:
+            return
+        run = desk.run(plan, lease, await journal.read(lease.rollout))
+        async with hosted(run, journal, on_exit="abort") as rollout:
+            await rollout.result()
+    await journal.send(
+        info.id, Settled(step=f"due:{due.revision}", detail="kept: it serves" if wanted else "retired")
+    )

@@ -1,0 +1,90 @@
+"""What a dead program left: seen in the journal, and brought to one of its two ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fairdeploy.engine.control import Stop
+from fairdeploy.engine.history import History
+from fairdeploy.engine.holder import holder_is_dead
+from fairdeploy.model import Base, Command, Due, Event, Parked, Plan, Retire
+
+if TYPE_CHECKING:
+    from fairdeploy.engine.runner import Direction
+    from fairdeploy.protocols import RolloutInfo
+
+__all__ = ["direction_of", "is_left", "obeyed_until", "retirement"]
+
+
+def is_left(info: RolloutInfo, events: Sequence[Event], now_ms: int) -> bool:
+    """Whether a rollout has nobody who acts for it and must be recovered.
+
+    Its lease has expired, or its holder is known to be dead. One that was parked on purpose
+    is left alone until its date has passed, or somebody has sent a command that nobody obeyed.
+    """
+    if not info.open:
+        return False
+    if info.expires_ms > now_ms and not holder_is_dead(info.holder):
+        return False
+    parked = _parked(events)
+    if parked is None:
+        return True
+    if any(isinstance(event.record, Command) and event.seq > parked.seq for event in events):
+        return True
+    record = parked.record
+    return isinstance(record, Parked) and record.until_ms is not None and record.until_ms <= now_ms
+
+
+def _parked(events: Sequence[Event]) -> Event | None:
+    """Return the record that parked the rollout, if that is still its last word."""
+    for event in reversed(events):
+        if isinstance(event.record, Parked):
+            return event
+        if not isinstance(event.record, Command) and event.record.kind not in {
+            "judged",
+            "progressed",
+            "settled",
+        }:
+            return None
+    return None
+
+
+def obeyed_until(events: Sequence[Event]) -> int:
+    """Return up to which position commands count as obeyed: those sent to a parked rollout are not."""
+    parked = _parked(events)
+    return parked.seq if parked is not None else (events[-1].seq if events else 0)
+
+
+def direction_of(info: RolloutInfo, history: History, events: Sequence[Event]) -> Direction:
+    """Return where a rollout that was left goes: a pure function of its journal.
+
+    Onward, if its promotion was intended, or the plan says ``on_crash="resume"``, or it was
+    parked; else back to its base.
+    """
+    if history.promoting:
+        return "forward"
+    if history.undoing is not None:
+        undoing = history.undoing
+        return Stop(outcome=undoing.outcome, reason=undoing.reason, evidence=undoing.evidence)
+    if _parked(events) is not None or info.plan.undo.on_crash == "resume":
+        return "forward"
+    step = history.intended[-1] if history.intended else "its first step"
+    holder = info.holder.partition(" ")[0]
+    evidence = tuple(str(event) for event in events[-3:])
+    return Stop(
+        outcome="rolled_back",
+        reason=f"the deploying program ({holder}) was gone at {step!r}",
+        evidence=evidence,
+    )
+
+
+def retirement(base: Base, due: Due) -> Plan:
+    """Return the plan that ends a warm window.
+
+    It is a rollout like any other, so that it can neither run beside one nor be lost.
+    """
+    step = Retire(f"retire-{due.revision}", target=due.target, revision=due.revision)
+    return Plan(
+        "retire", bases=(base,), steps=(step,), notes=(f"the warm window of {due.revision} has ended",)
+    )

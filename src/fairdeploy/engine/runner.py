@@ -1,0 +1,238 @@
+"""Driving a rollout from wherever its journal says it is to one of its ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import anyio
+
+from fairdeploy.engine.control import Leave, Stop, Stopped
+from fairdeploy.engine.ends import ended
+from fairdeploy.engine.feed import feed_of
+from fairdeploy.engine.guards import Watch
+from fairdeploy.engine.run import Run, StepFailed
+from fairdeploy.engine.settle import settle
+from fairdeploy.engine.steps import carry_out
+from fairdeploy.engine.undo import next_undo
+from fairdeploy.errors import FairdeployError, Fenced
+from fairdeploy.model import (
+    AwaitReady,
+    Command,
+    Drain,
+    Event,
+    Intended,
+    Outcome,
+    Parked,
+    Paused,
+    Progressed,
+    Resumed,
+    Retire,
+    Retried,
+    Scale,
+    Settled,
+    Shift,
+    Start,
+    Step,
+    Undoing,
+)
+
+if TYPE_CHECKING:
+    from fairdeploy.protocols import Journal
+
+__all__ = ["Direction", "drive"]
+
+Direction: TypeAlias = Literal["forward"] | Stop
+"""Where to: on with the plan, or back for a reason."""
+
+_RETRY_UNDO = 0.5
+"""Seconds between two attempts of the way back after one has failed."""
+
+
+async def drive(run: Run, journal: Journal, direction: Direction = "forward", *, since: int = 0) -> None:
+    """Drive a rollout to its end.
+
+    Shield it: it is stopped through `Control`, not by cancellation.
+
+    Args:
+        run: The rollout, its lease taken.
+        journal: Where commands come from.
+        direction: ``"forward"``, or why to go back at once.
+        since: Commands up to this position were obeyed already.
+
+    Raises:
+        JournalError: If the journal cannot be written any more; `recover` goes on from there.
+    """
+    trouble: FairdeployError | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.tenure.keep)
+            tasks.start_soon(_obey, run, journal, since)
+            await _live(run, direction)
+            tasks.cancel_scope.cancel()
+    except* Fenced:
+        # Somebody else acts now; what they record is the result.
+        run.control.stop(Leave(why="fenced"))
+    except* FairdeployError as group:
+        trouble = _first(group)
+    if trouble is not None:
+        raise trouble
+
+
+def _first(group: BaseExceptionGroup[FairdeployError]) -> FairdeployError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _live(run: Run, direction: Direction) -> None:
+    stop = direction if isinstance(direction, Stop) else await _forward(run)
+    match stop:
+        case None:
+            await ended(run, Outcome.PROMOTED)
+        case Stop():
+            await _back(run, stop)
+        case Leave(why="detached"):
+            await run.record(Parked(then="resume"))
+        case Leave():
+            pass
+
+
+# Commands.
+
+
+async def _obey(run: Run, journal: Journal, since: int) -> None:
+    """Obey commands from any process."""
+    feed = feed_of(journal)
+    while True:
+        for event in await feed.after(run.id, since):
+            since = event.seq
+            await _obey_one(run, event)
+
+
+async def _obey_one(run: Run, event: Event) -> None:
+    command = event.record
+    if not isinstance(command, Command):
+        return
+    if run.history.promoting and command.verb in {"abort", "supersede"}:
+        await run.record(Progressed(step=run.control.step, message="too late to stop: it is being promoted"))
+        return
+    match run.control.obey(command):
+        case "paused":
+            await run.record(Paused(reason=command.reason))
+        case "resumed":
+            await run.record(Resumed(reason=command.reason))
+        case "nothing":
+            pass
+
+
+# Forward.
+
+
+async def _forward(run: Run) -> Stop | Leave | None:
+    """Carry the plan out with its guards beside it; return why it must go back, or ``None`` at its end."""
+    stop: Stop | Leave | None = None
+    for step in run.history.plan.steps:
+        if step.id in run.history.settled:
+            run.control.mark_settled(step.id, shift=isinstance(step, Shift))
+    watches = [Watch(run, guard) for guard in run.history.plan.guards]
+    async with anyio.create_task_group() as tasks:
+        for watch in watches:
+            tasks.start_soon(watch.watch)
+        stop = await _steps(run, watches)
+        tasks.cancel_scope.cancel()
+    return stop
+
+
+async def _steps(run: Run, watches: list[Watch]) -> Stop | Leave | None:
+    try:
+        for step in run.history.left:
+            await _step(run, step, watches)
+    except Stopped:
+        return run.control.stopped
+    except Fenced:
+        raise
+    except StepFailed as failure:
+        return await _failed(run, failure)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign backend raises, traffic must go back
+        return await _failed(run, StepFailed(f"unexpected {type(error).__name__}: {error}"))
+    return None
+
+
+async def _failed(run: Run, failure: StepFailed) -> Stop | Leave:
+    """Go back; or, past the point of no return, say what is left over."""
+    if not run.history.promoting:
+        return Stop(outcome="rolled_back", reason=failure.reason, evidence=failure.evidence)
+    point = run.history.plan.point_of_no_return
+    promoted = point is not None and point.id in run.history.settled
+    outcome = Outcome.PROMOTED if promoted else Outcome.NEEDS_ATTENTION
+    evidence = (f"after the promotion: {failure.reason}", *failure.evidence)
+    await ended(run, outcome, reason=failure.reason, evidence=evidence)
+    return Leave(why="ended")
+
+
+async def _step(run: Run, step: Step, watches: list[Watch]) -> None:
+    if not run.history.promoting:
+        await run.control.thawed()
+    run.control.step = step.id
+    await run.record(Intended(step=step.id))
+    detail = await carry_out(run, step)
+    await _last_look(run, step, watches)
+    await run.record(Settled(step=step.id, detail=detail))
+    run.control.mark_settled(step.id, shift=isinstance(step, Shift))
+
+
+async def _last_look(run: Run, step: Step, watches: list[Watch]) -> None:
+    """Judge once more before the guards of a step end: a promotion is not decided by an old verdict."""
+    last = [watch for watch in watches if watch.guard.until == step.id]
+    for watch in last:
+        await watch.look()
+    if last:
+        await run.control.thawed()
+
+
+# Back.
+
+
+async def _back(run: Run, stop: Stop) -> None:
+    """Go back to the base. Nothing interrupts it but its own deadline."""
+    reason, evidence = stop.reason, stop.evidence
+    if run.history.undoing is None:
+        await run.record(
+            Undoing(outcome=stop.outcome, reason=reason, evidence=evidence, step=run.control.step)
+        )
+    with anyio.move_on_after(run.history.plan.undo.deadline_ms / 1000, shield=True) as scope:
+        await _undo(run)
+    undoing = run.history.undoing
+    if scope.cancelled_caught or undoing is None:
+        late = f"the way back was not done within {run.history.plan.undo.deadline_ms / 1000:g} s"
+        await ended(run, Outcome.NEEDS_ATTENTION, reason=f"{reason}; {late}", evidence=evidence)
+    else:
+        await ended(run, Outcome(undoing.outcome), reason=undoing.reason, evidence=undoing.evidence)
+
+
+async def _undo(run: Run) -> None:
+    trouble = ""
+    while True:
+        try:
+            step = next_undo(run.history, await run.look_everywhere())
+            if step is None:
+                return
+            await _undo_one(run, step)
+        except Fenced:
+            raise
+        except Exception as error:  # noqa: BLE001 - the way back is tried again, whatever went wrong
+            # until its deadline has passed
+            message = f"{type(error).__name__}: {error}"
+            if message != trouble:
+                trouble = message
+                await run.record(Retried(step=run.control.step, error=message))
+            await anyio.sleep(_RETRY_UNDO)
+
+
+async def _undo_one(run: Run, step: Step) -> None:
+    if not isinstance(step, Start | Scale | AwaitReady | Shift | Drain | Retire):
+        msg = f"the way back has no step of kind {step.kind!r}"
+        raise AssertionError(msg)
+    run.control.step = step.id
+    await run.record(Intended(step=step.id, phase="undo", undo=step))
+    detail = await settle(run, step, backwards=True)
+    await run.record(Settled(step=step.id, phase="undo", detail=detail))

@@ -1,0 +1,89 @@
+"""Keeping a lease while a rollout runs, and stopping in time when it cannot be kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import anyio
+
+from fairdeploy.engine.control import Control, Leave
+from fairdeploy.errors import Fenced, JournalError
+from fairdeploy.protocols import Fence
+
+if TYPE_CHECKING:
+    from fairdeploy.model import Record
+    from fairdeploy.protocols import Clock, Journal, Lease
+
+__all__ = ["Tenure"]
+
+_RENEW = 1 / 3
+_STOP = 2 / 3
+"""Shares of the time to live after which a lease is renewed, and after which, without a
+renewal, no effect is begun. Measured on the monotonic clock, so that a wall clock that
+jumps cannot make a lost lease look live."""
+
+
+@final
+class Tenure:
+    """A lease as its holder sees it."""
+
+    def __init__(self, journal: Journal, lease: Lease, clock: Clock, control: Control) -> None:
+        """Take the lease as just granted."""
+        self._journal = journal
+        self._lease = lease
+        self._clock = clock
+        self._control = control
+        self._granted = clock.monotonic()
+        self.ended = False
+
+    @property
+    def epoch(self) -> int:
+        """The fencing token."""
+        return self._lease.epoch
+
+    def fence(self, step: str) -> Fence:
+        """Return what goes with the effects of a step.
+
+        Raises:
+            Fenced: If the lease has not been renewed for too long to begin an effect.
+        """
+        age = (self._clock.monotonic() - self._granted) * 1000
+        if age > self._lease.ttl_ms * _STOP:
+            msg = f"the lease of rollout {self._lease.rollout!r} has not been renewed for {age / 1000:.1f} s"
+            raise Fenced(msg)
+        return Fence(epoch=self._lease.epoch, key=f"{self._lease.rollout}:{step}")
+
+    async def append(self, *records: Record, end: bool = False) -> int:
+        """Append under the lease. Not interrupted half-way.
+
+        Raises:
+            Fenced: If somebody has taken over; the rollout is stopped.
+            JournalError: If it cannot be written.
+        """
+        with anyio.CancelScope(shield=True):
+            try:
+                seq = await self._journal.append(self._lease, *records, end=end)
+            except Fenced:
+                self._control.stop(Leave(why="fenced"))
+                raise
+        self.ended = self.ended or end
+        return seq
+
+    async def keep(self) -> None:
+        """Renew until cancelled or the rollout has ended."""
+        while not self.ended:
+            await anyio.sleep(self._lease.ttl_ms * _RENEW / 1000)
+            if self.ended:
+                return
+            asked = self._clock.monotonic()
+            try:
+                self._lease = await self._journal.renew(self._lease)
+            except Fenced:
+                if not self.ended:
+                    self._control.stop(Leave(why="fenced"))
+                return
+            except JournalError:
+                # Not renewed is not lost: `fence` stops the effects in time, and the next
+                # attempt, a third of the time to live later, may succeed.
+                continue
+            self._granted = asked
