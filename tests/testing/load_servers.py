@@ -52,6 +52,19 @@ async def read_request(stream: SocketStream) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
+async def answering_politely(stream: SocketStream) -> None:
+    """Answer every request with `OK`, until the client closes."""
+    while await read_request(stream):
+        await stream.send(OK)
+
+
+async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
+    """Wait until a condition holds that no event announces; fails after so many seconds."""
+    with anyio.fail_after(within):
+        while not condition():  # noqa: ASYNC110 -- figures are read, not announced
+            await anyio.sleep(0.01)
+
+
 def reset(stream: SocketStream) -> None:
     """Make the close of a connection a reset."""
     raw: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 -- no Django here

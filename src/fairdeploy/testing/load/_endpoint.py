@@ -59,8 +59,11 @@ def endpoint_of(
     try:
         port = parts.port
     except ValueError as exc:
-        msg = f"{url!r} has a port that is no number from 0 to 65535"
+        msg = f"{url!r} has a wrong port: expected a number from 1 to 65535"
         raise InvalidInput(msg) from exc
+    if port == 0:
+        msg = f"{url!r} has a wrong port: expected a number from 1 to 65535"
+        raise InvalidInput(msg)
     if not _is_loopback(host) and host not in allow_hosts:
         msg = f"load on {host!r} is refused: only loopback may be loaded; if {host!r} is yours, pass allow_hosts=[{host!r}]"
         raise Refused(msg)

@@ -90,13 +90,15 @@ async def generate_load(
     endpoint = endpoint_of(url, allow_hosts=allow_hosts, tls=tls)
     pace = Pace(rate=rate, workers=workers)
     engine = Engine(endpoint, tuple(mix) or (keep_alive(),), pace, settings or LoadSettings(), classify)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         async with anyio.create_task_group() as requests:
             requests.start_soon(engine.run, requests)
             try:
                 yield Load(engine)
-            except Exception as exc:  # noqa: BLE001 -- raised again below, so that it does not come out in a group
+            except (GeneratorExit, anyio.get_cancelled_exc_class()):
+                raise
+            except BaseException as exc:  # noqa: BLE001 -- raised again below, so that it does not come out in a group
                 failure = exc
             else:
                 await engine.drain()

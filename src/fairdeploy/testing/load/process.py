@@ -178,7 +178,7 @@ async def load_process(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     follower = _Follower(process)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         async with anyio.create_task_group() as listeners:
             listeners.start_soon(follower.listen)
@@ -189,7 +189,9 @@ async def load_process(
                 await follower.stop(settings.stop_within + _LAST_WORDS_WITHIN_S)
                 if follower.final is None:
                     follower.complain()
-            except Exception as exc:  # noqa: BLE001 -- raised again below, so that it does not come out in a group
+            except (GeneratorExit, anyio.get_cancelled_exc_class()):
+                raise
+            except BaseException as exc:  # noqa: BLE001 -- raised again below, so that it does not come out in a group
                 failure = exc
             listeners.cancel_scope.cancel()
     finally:

@@ -30,8 +30,8 @@ _MAX_BODY = 8 * 1024 * 1024
 
 
 def _check(path: str, kind: str, weight: float, timeout: float) -> None:
-    if not path.startswith("/") or any(character.isspace() for character in path):
-        msg = f"{path!r} is no path: expected one that starts with '/' and has no white space"
+    if not path.startswith("/") or not (path.isascii() and path.isprintable()) or " " in path or "#" in path:
+        msg = f"{path!r} is no path: expected one that starts with '/', percent-encoded where it is not plain ASCII"
         raise InvalidInput(msg)
     if not kind:
         msg = "a traffic kind must have a name; it labels the figures in the report"
