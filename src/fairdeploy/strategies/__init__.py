@@ -1,0 +1,30 @@
+"""How a release gets to serve: pure functions from what is wanted and what is there to a plan."""
+
+from __future__ import annotations
+
+from fairdeploy.strategies.approved import Approved
+from fairdeploy.strategies.blue_green import BlueGreen
+from fairdeploy.strategies.canary import Canary
+from fairdeploy.strategies.capabilities import needs, refuse_unsupported
+from fairdeploy.strategies.checks import with_checks
+from fairdeploy.strategies.recreate import Recreate
+from fairdeploy.strategies.rolling import Rolling
+from fairdeploy.strategies.sequencing import sequence
+from fairdeploy.strategies.verbs import restart_plan, rollback_plan, scale_plan
+from fairdeploy.strategies.windowed import Windowed
+
+__all__ = [
+    "Approved",
+    "BlueGreen",
+    "Canary",
+    "Recreate",
+    "Rolling",
+    "Windowed",
+    "needs",
+    "refuse_unsupported",
+    "restart_plan",
+    "rollback_plan",
+    "scale_plan",
+    "sequence",
+    "with_checks",
+]
