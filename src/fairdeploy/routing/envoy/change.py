@@ -1,0 +1,174 @@
+"""Changing what one target's Envoy serves by: one writer at a time, and back if Envoy refuses."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from fairdeploy.errors import Fenced, RouterError
+from fairdeploy.model import Routes
+from fairdeploy.routing.envoy import binary, certificate
+from fairdeploy.routing.envoy.admin import Unreachable
+from fairdeploy.routing.envoy.delivery import Rejected, awaited, deliver, is_delivered, put, reason, tidy
+from fairdeploy.routing.envoy.documents import whole
+from fairdeploy.routing.envoy.files import held, make, read, wipe, write
+from fairdeploy.routing.envoy.hosts import busy, hosts
+from fairdeploy.routing.envoy.listeners import bootstrap
+from fairdeploy.routing.envoy.places import assign, pruned
+from fairdeploy.routing.envoy.process import BOOTSTRAP, forget_memory, program, program_name, workers
+from fairdeploy.routing.envoy.routes import route_table
+from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
+from fairdeploy.routing.envoy.statistics import Loaded, loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fairdeploy.protocols import Fence
+    from fairdeploy.routing.envoy.site import Site
+
+__all__ = ["change", "forget"]
+
+_LIVE_S: Final = 20.0
+_POLL_S: Final = 0.01
+_REST_S: Final = 2.0
+"""How long a document must have been in force before idle leaving members are forgotten."""
+_MOST_BASE_ID: Final = 400_000_000  # Envoy multiplies it by ten, in 32 bits
+
+
+async def change(site: Site, routes: Routes, fence: Fence) -> None:
+    """Make a target's Envoy serve by a routing document; see `EnvoyRouter.apply`."""
+    site.target.address  # noqa: B018 - refuses a target without an endpoint before anything is written
+    make(site.folder)
+    async with held(site.folder):
+        before = load(site.folder)
+        _fenced(before, site, fence)
+        seen = await _seen(site.folder)
+        settled = before is not None and seen is not None and is_delivered(site.folder, before, seen)
+        known = before or _fresh(site)
+        if settled and _rested(site.folder):
+            known = pruned(known, busy(await hosts(site.folder)))
+        after = _after(known, site, routes, fence)
+        if settled and after == before:
+            return
+        whole(after)  # refuses addresses that cannot be one
+        if after.tls:
+            certificate.check(after.tls)
+        if seen is None:
+            await binary.find(site.binary)
+        await _switch(site, after, before, settled=settled, running=seen is not None)
+
+
+async def forget(site: Site, fence: Fence) -> None:
+    """Stop a target's Envoy and remove its folder; see `EnvoyRouter.remove`."""
+    if not site.folder.exists():
+        return
+    async with held(site.folder):
+        state = load(site.folder)
+        _fenced(state, site, fence)
+        await site.keeper.stop(program_name(site.target, state.process if state else 0))
+        wipe(site.folder)
+        if state:
+            forget_memory(state.base_id)
+
+
+async def _switch(site: Site, after: State, before: State | None, *, settled: bool, running: bool) -> None:
+    """Write the state first: whoever finds half of the files written knows what they were to become."""
+    write(site.folder, STATE_FILE, encode(after))
+    try:
+        await _bring(site, after, before if settled else None, running=running)
+    except Rejected:
+        with anyio.CancelScope(shield=True):
+            await _back(site, before)
+        raise
+    tidy(site.folder, after)
+
+
+async def _bring(site: Site, state: State, served: State | None, *, running: bool) -> None:
+    if running:
+        try:
+            await deliver(site.folder, state, served)
+        except Unreachable:  # It crashed just now: its keeper brings it back, and it reads the files.
+            running = False
+    if not running:
+        await _start(site, state)
+
+
+async def _back(site: Site, before: State | None) -> None:
+    """Return to what was served before. Bounded: every wait in it has a deadline."""
+    if before is None:
+        await site.keeper.stop(program_name(site.target, 0))
+        wipe(site.folder)
+        return
+    write(site.folder, STATE_FILE, encode(before))
+    put(site.folder, before)
+    tidy(site.folder, before)
+
+
+async def _start(site: Site, state: State) -> None:
+    """Start Envoy from the files, unless it is on its way already, and wait until it has taken them.
+
+    Raises:
+        RouterError: If it does not come up, or refuses a file.
+    """
+    if read(site.folder, BOOTSTRAP) != bootstrap():
+        write(site.folder, BOOTSTRAP, bootstrap())
+    put(site.folder, state)
+    found = await binary.find(site.binary)
+    await site.keeper.start(program(site.target, state, found, site.folder))
+    try:
+        with anyio.fail_after(_LIVE_S):
+            while await _seen(site.folder) is None:  # noqa: ASYNC110 - Envoy tells nobody when it is up
+                await anyio.sleep(_POLL_S)
+            await awaited(site.folder, whole(state), Loaded(subjects={}))
+    except (TimeoutError, Unreachable) as exc:
+        raise RouterError(
+            f"the Envoy of {site.target.id!r} did not come up within {_LIVE_S:g} s:{reason(site.folder)}"
+        ) from exc
+
+
+async def _seen(folder: Path) -> Loaded | None:
+    try:
+        return await loaded(folder)
+    except Unreachable:
+        return None
+
+
+def _fenced(state: State | None, site: Site, fence: Fence) -> None:
+    if state is not None and fence.epoch < state.epoch:
+        raise Fenced(
+            f"epoch {fence.epoch} may not change the routes of {site.target.id!r}: epoch {state.epoch} has taken over"
+        )
+
+
+def _rested(folder: Path) -> bool:
+    """Tell whether the last change is so long ago that no worker is still acting on the one before."""
+    return time.time() - (folder / STATE_FILE).stat().st_mtime > _REST_S
+
+
+def _fresh(site: Site) -> State:
+    endpoint = site.target.endpoint or ""
+    return State(
+        epoch=0,
+        serial=0,
+        next_slot=0,
+        token=f"{secrets.token_hex(16)}.fairdeploy",
+        base_id=1 + secrets.randbelow(_MOST_BASE_ID),
+        process=0,
+        workers=workers(),
+        endpoint=endpoint,
+        tls=site.target.tls,
+        routes=Routes(),
+    )
+
+
+def _after(known: State, site: Site, routes: Routes, fence: Fence) -> State:
+    """Return the next state. The serial grows only if the route table changes."""
+    endpoint = site.target.endpoint or known.endpoint
+    after = replace(assign(known, routes), epoch=fence.epoch, endpoint=endpoint, tls=site.target.tls)
+    if known.serial and route_table(after) == route_table(known):
+        return after
+    return replace(after, serial=known.serial + 1)

