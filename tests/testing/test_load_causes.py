@@ -204,7 +204,7 @@ async def test_an_idle_connection_that_the_server_closes_loses_nothing() -> None
     async with serving(once) as url:
         client = HTTPClient(endpoint_of(url), pool_size=1, sessions=Sessions(1), revision_header="x-revision")
         for number in range(5):
-            done = await client.perform(keep_alive(), number)
+            done = await client.perform(Get(), number)
             assert isinstance(done.result, Answer)
             await closed[-1].wait()
             closed.append(anyio.Event())

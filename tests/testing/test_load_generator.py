@@ -13,6 +13,7 @@ from fairdeploy.errors import InvalidInput, Refused
 from fairdeploy.testing.load import (
     Cause,
     Get,
+    Load,
     LoadReport,
     LoadSettings,
     Post,
@@ -31,6 +32,7 @@ from tests.testing.load_servers import OK, answering_politely, free_port, read_r
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from anyio.abc import SocketStream
 
@@ -154,26 +156,37 @@ async def test_leaving_the_block_stops_the_load() -> None:
 
 async def test_an_error_in_the_block_comes_out_as_itself() -> None:
     """The block's own exception is raised, not a group around it, and what was in flight is accounted for."""
-    async with serving(lambda _stream: anyio.sleep_forever()) as url:
-        with pytest.raises(KeyError, match="mine"):  # noqa: PT012 -- the block is what is tested
-            async with generate_load(url, rate=500.0) as load:
-                await until(lambda: load.snapshot().in_flight > 0)
-                raise KeyError("mine")
+    loads: list[Load] = []
 
-    assert load.report().lost_by_cause == {Cause.UNFINISHED: load.report().requests}
+    async def failing(url: str) -> None:
+        async with generate_load(url, rate=500.0) as load:
+            loads.append(load)
+            await until(lambda: load.snapshot().in_flight > 0)
+            raise KeyError("mine")
+
+    async with serving(lambda _stream: anyio.sleep_forever()) as url:
+        with pytest.raises(KeyError, match="mine"):
+            await failing(url)
+    report = loads[0].report()
+
+    assert report.lost_by_cause == {Cause.UNFINISHED: report.requests}
+    assert _balanced(report)
 
 
 async def test_a_cancelled_block_leaves_a_report() -> None:
     """Cancellation from outside ends the load at once, with everything counted."""
+    loads: list[Load] = []
     async with serving(lambda _stream: anyio.sleep_forever()) as url:
         with anyio.CancelScope() as scope:
             async with generate_load(url, rate=500.0) as load:
+                loads.append(load)
                 await until(lambda: load.snapshot().in_flight > 0)
                 scope.cancel()
                 await anyio.sleep_forever()
+    report = loads[0].report()
 
-    assert load.report().in_flight == 0
-    assert _balanced(load.report())
+    assert report.in_flight == 0
+    assert _balanced(report)
 
 
 async def test_lost_requests_are_kept_up_to_a_limit() -> None:
@@ -240,7 +253,7 @@ async def test_only_loopback_is_loaded(url: str) -> None:
             pass
 
 
-WRONG: dict[str, Callable[[], object]] = {
+WRONG: dict[str, Callable[[], AbstractAsyncContextManager[object]]] = {
     "no scheme": lambda: generate_load("127.0.0.1:80", rate=1.0),
     "a path": lambda: generate_load("http://127.0.0.1/x", rate=1.0),
     "no port number": lambda: generate_load("http://127.0.0.1:x", rate=1.0),
@@ -252,10 +265,12 @@ WRONG: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", WRONG.values(), ids=WRONG)
-async def test_a_load_that_cannot_be_is_refused(make: Callable[[], object]) -> None:
+async def test_a_load_that_cannot_be_is_refused(
+    make: Callable[[], AbstractAsyncContextManager[object]],
+) -> None:
     """Wrong addresses and paces are found before anything is sent."""
     manager = make()
-    assert hasattr(manager, "__aenter__")
+
     with pytest.raises(InvalidInput, match=r"expected|give|path"):
         await manager.__aenter__()
 

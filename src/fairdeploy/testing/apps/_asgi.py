@@ -64,7 +64,7 @@ class App:
             case "/":
                 await self._answer(send, self._options.fail_status if self._fails() else 200, self._home)
             case "/health":
-                await self._health(send)
+                await self._health(receive, send)
             case "/slow":
                 await anyio.sleep(_number(query, "seconds", 5.0, _LONGEST_S))
                 await self._answer(send, 200, self._home)
@@ -97,9 +97,10 @@ class App:
             return self._asked % options.fail_every == 0
         return options.fail_percent > 0 and self._random.random() * 100 < options.fail_percent
 
-    async def _health(self, send: Send) -> None:
+    async def _health(self, receive: Receive, send: Send) -> None:
         if self._options.ignore_health:
-            await anyio.sleep(_A_LONG_TIME_S)
+            while (await receive())["type"] != "http.disconnect":  # the prober's patience ends it
+                pass
         await self._answer(send, self._options.health_status, b'{"health": %d}' % self._options.health_status)
 
     def _headers(self, kind: bytes, *more: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:

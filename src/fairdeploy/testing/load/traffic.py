@@ -116,24 +116,26 @@ class WebSocket:
 Traffic: TypeAlias = Get | Post | WebSocket
 
 
-def keep_alive(path: str = "/", *, weight: float = 1.0, session: bool = False, timeout: float = 10.0) -> Get:
+def keep_alive(
+    path: str = "/", *, weight: float = 1.0, session: bool = False, timeout: float = 10.0
+) -> Traffic:
     """GET over a pool of persistent connections."""
     return Get(path, "keep_alive", weight=weight, session=session, timeout=timeout)
 
 
 def new_connection(
     path: str = "/", *, weight: float = 1.0, session: bool = False, timeout: float = 10.0
-) -> Get:
+) -> Traffic:
     """GET over a connection of its own, which asks to be closed."""
     return Get(path, "new_connection", weight=weight, fresh=True, session=session, timeout=timeout)
 
 
-def slow(path: str = "/slow?seconds=5", *, weight: float = 1.0, timeout: float = 30.0) -> Get:
+def slow(path: str = "/slow?seconds=5", *, weight: float = 1.0, timeout: float = 30.0) -> Traffic:
     """GET of a response that takes its time, over persistent connections."""
     return Get(path, "slow", weight=weight, timeout=timeout)
 
 
-def post(path: str = "/echo", *, weight: float = 1.0, size: int = 1024, timeout: float = 10.0) -> Post:
+def post(path: str = "/echo", *, weight: float = 1.0, size: int = 1024, timeout: float = 10.0) -> Traffic:
     """POST of a body that must come back unchanged."""
     return Post(path, weight=weight, size=size, timeout=timeout)
 
@@ -146,7 +148,7 @@ def websocket(
     every: float = 0.2,
     session: bool = False,
     timeout: float = 10.0,
-) -> WebSocket:
+) -> Traffic:
     """A websocket session of several echoed messages."""
     return WebSocket(path, weight=weight, messages=messages, every=every, session=session, timeout=timeout)
 
