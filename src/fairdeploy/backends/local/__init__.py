@@ -1,0 +1,9 @@
+"""Replicas as real processes on this machine, behind a real router, kept running by a keeper."""
+
+from __future__ import annotations
+
+from fairdeploy.backends.local.backend import LocalBackend
+from fairdeploy.backends.local.keeper import open_keeper
+from fairdeploy.backends.local.supervisor import SupervisorKeeper
+
+__all__ = ["LocalBackend", "SupervisorKeeper", "open_keeper"]

@@ -1,0 +1,102 @@
+"""Ask one instance by a probe: once, with its deadline."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+
+from fairdeploy.backends.local import launch
+from fairdeploy.model import CommandProbe, HTTPProbe, TCPProbe
+
+if TYPE_CHECKING:
+    from anyio.abc import ByteStream
+
+    from fairdeploy.backends.local._record import Record
+
+__all__ = ["AnyProbe", "ask"]
+
+AnyProbe: TypeAlias = HTTPProbe | TCPProbe | CommandProbe
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
+_LONGEST = 65_536
+_LINGER = 0.1
+
+
+async def ask(probe: AnyProbe, record: Record, port: int | None) -> str:
+    """Return why the instance is not well, or an empty text if it is."""
+    with anyio.move_on_after(probe.timeout_ms / 1000):
+        try:
+            match probe:
+                case HTTPProbe():
+                    return await _http(probe, record, port)
+                case TCPProbe():
+                    await (await _connect(record, port)).aclose()
+                    return ""
+                case CommandProbe():
+                    return await _command(probe, record, port)
+        except OSError as error:
+            return f"{_place(record, port)}: {error.strerror or 'no connection'}"
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return f"{_place(record, port)}: connection lost"
+    return f"{_what(probe)}: no answer in {probe.timeout_ms} ms"
+
+
+def _what(probe: AnyProbe) -> str:
+    match probe:
+        case HTTPProbe(path=path):
+            return f"GET {path}"
+        case TCPProbe():
+            return "connect"
+        case CommandProbe(command=command):
+            return command[0]
+
+
+def _place(record: Record, port: int | None) -> str:
+    return record.address(port) or "no port"
+
+
+async def _connect(record: Record, port: int | None) -> ByteStream:
+    if record.uds is not None:
+        return await anyio.connect_unix(record.uds)
+    if port is None:
+        raise OSError(0, "it has no port")
+    return await anyio.connect_tcp("127.0.0.1", port)
+
+
+async def _http(probe: HTTPProbe, record: Record, port: int | None) -> str:
+    host = probe.host or (f"127.0.0.1:{port}" if port else "localhost")
+    head = f"GET {probe.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: fairdeploy-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    seen = b""
+    async with await _connect(record, port) as stream:
+        await stream.send(head.encode())
+        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):  # the answer is what came before
+            while b"\r\n\r\n" not in seen and len(seen) < _LONGEST:
+                seen += await stream.receive()
+            with anyio.move_on_after(_LINGER):  # to its end: some servers complain of a client that leaves
+                for _ in range(_LONGEST):
+                    await stream.receive()
+    found = _STATUS.match(seen)
+    if found is None:
+        return f"GET {probe.path}: no HTTP answer"
+    status = int(found[1])
+    return "" if 200 <= status < 400 else f"GET {probe.path}: status {status}"
+
+
+async def _command(probe: CommandProbe, record: Record, port: int | None) -> str:
+    values = record.filled(port)
+    argv = [launch.fill(word, values) for word in probe.command]
+    env = {key: launch.fill(value, values) for key, value in record.env.items()}
+    ran = await anyio.run_process(
+        argv,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=record.cwd,
+        env=env,
+    )
+    return "" if ran.returncode == 0 else f"{argv[0]}: exit status {ran.returncode}"

@@ -1,0 +1,363 @@
+"""The backend of one machine: processes, files, a keeper."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+from urllib.parse import quote, unquote
+
+import anyio
+import anyio.to_thread
+
+from fairdeploy.backends.local import _files, _jobs, _lock, _parts, _scan, _starting, _tail, _watching
+from fairdeploy.backends.local._home import Home
+from fairdeploy.backends.local._layout import Layout
+from fairdeploy.backends.local._observing import deployment, running
+from fairdeploy.backends.local._readiness import Readiness
+from fairdeploy.backends.local._together import together
+from fairdeploy.backends.local.launch import boot_id, free_port
+from fairdeploy.errors import BackendError, Fenced, StateError
+from fairdeploy.model import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from fairdeploy.backends.local._record import Record
+    from fairdeploy.model import Deployment, InstanceId, Job, Release, RevisionId, Target
+    from fairdeploy.protocols.backend import JobState
+    from fairdeploy.protocols.journal import Journal
+    from fairdeploy.protocols.keeper import Keeper
+    from fairdeploy.protocols.lease import Fence
+    from fairdeploy.protocols.router import TrafficRouter
+
+__all__ = ["LocalBackend"]
+
+_LOG = logging.getLogger("fairdeploy")
+_OWN = frozenset({Capability.REVISIONS, Capability.REPLICAS, Capability.JOBS, Capability.FENCED})
+_SCHEMA = 1
+_FILE = "folder.json"
+_LOCK_SECONDS = 60.0
+
+
+@final
+class LocalBackend:
+    """Runs revisions as processes on this machine, kept by systemd or supervisor.
+
+    Open it with `LocalBackend.open`. All truth is in the folder and in the keeper: any number of programs
+    may have the same folder open at once. What is running keeps running when the last of them exits.
+
+    An instance inherits ``HOME LANG LC_ALL LOGNAME PATH TMPDIR TZ USER`` from the program that deployed
+    it, and nothing else: give the rest in `Release.env`. Its working directory, unless the release names
+    one, is a folder of its revision. It listens on ``127.0.0.1`` (``{port}``) or a unix socket (``{uds}``).
+    An instance that fails its liveness probe ``failures`` times in a row is killed and so started again;
+    before its first success it has 60 s, or ``initial_delay_ms`` if that is longer.
+    """
+
+    def __init__(
+        self, folder: Path, home: Home, *, keeper: Keeper, router: TrafficRouter | None, journal: Journal
+    ) -> None:
+        self._folder = folder
+        self._home = home
+        self._keeper = keeper
+        self._router = router
+        self._journal = journal
+        self._readiness = Readiness()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        folder: Path | str,
+        *,
+        keeper: Keeper | None = None,
+        router: TrafficRouter | None = None,
+        journal: Journal | None = None,
+    ) -> AsyncGenerator[LocalBackend]:
+        """Open a folder, as a context manager that may be entered and left in different tasks.
+
+        After a reboot of the machine, what was running is started again.
+
+        Args:
+            folder: A path, or a ``local://`` URI as in `uri`. Made if missing; private to this user.
+            keeper: What keeps processes; ``None``: systemd where it runs, else supervisor.
+            router: What splits traffic; ``None``: Envoy, in the same folder.
+            journal: Leases and records; ``None``: SQLite, in the same folder.
+
+        Yields:
+            The backend.
+
+        Raises:
+            StateError: If the folder is unusable: not writable, not this user's, or not a backend's.
+            MissingDependency: If a default is needed whose extra is not installed.
+        """
+        path = _path(folder)
+        await anyio.to_thread.run_sync(_claim, path)
+        home = await anyio.to_thread.run_sync(Home.of, path)
+        kept = keeper or await _parts.keeper(home.folder)
+        backend = cls(
+            home.folder,
+            home,
+            keeper=kept,
+            router=router or _parts.router(home.folder, kept),
+            journal=journal or _parts.journal(home.folder),
+        )
+        try:
+            await backend._revive()
+            yield backend
+        finally:
+            await backend.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the folder; again does nothing. What runs goes on running."""
+
+    @property
+    def uri(self) -> str:
+        """``local://`` and the absolute path, percent-encoded."""
+        return f"local://{quote(str(self._folder))}"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Revisions, replicas, jobs and fences, and what the router can do."""
+        return _OWN if self._router is None else _OWN | self._router.capabilities
+
+    @property
+    def router(self) -> TrafficRouter | None:
+        """What splits traffic."""
+        return self._router
+
+    @property
+    def journal(self) -> Journal:
+        """Leases and records."""
+        return self._journal
+
+    async def observe(self, target: Target) -> Deployment:
+        """Return what is there, and ask every running instance whose probe is due."""
+        layout = self._layout(target)
+        seen = await anyio.to_thread.run_sync(_scan.scan, layout)
+        if not seen.wanted:
+            return deployment(layout, seen, {}, {})
+        states = await self._keeper.states()
+        standing = await self._readiness.look(running(layout, seen, states))
+        for each in seen.instances:
+            known = standing.get(each.record.id)
+            if known is not None and known.ready and not each.ever_ready:
+                layout.ready(each.record.id).touch(mode=0o600)
+        return deployment(layout, seen, states, standing)
+
+    async def ensure(
+        self,
+        target: Target,
+        revision: RevisionId,
+        release: Release,
+        replicas: int,
+        fence: Fence,
+        *,
+        drained: frozenset[InstanceId] = frozenset(),
+    ) -> None:
+        """Bring a revision to ``replicas`` instances that do not quiesce, and stop those in ``drained``.
+
+        Raises:
+            StartError: If the program is missing, or the keeper refuses it.
+            Unbound: If a secret cannot be found.
+            StateError: If the folder cannot be written.
+            Fenced: If a newer epoch was seen.
+        """
+        layout = self._layout(target)
+        template = _starting.template(layout, revision, release)
+        _starting.check(template, release)
+        async with self._changing(layout, fence):
+            await anyio.to_thread.run_sync(_starting.write, layout, revision, release)
+            seen = await anyio.to_thread.run_sync(_scan.scan, layout)
+            mine = seen.of(revision)
+            going = [each.record.id for each in mine if each.record.id in drained]
+            staying = [each.record for each in mine if not each.quiescing and each.record.id not in drained]
+            self._want(layout, seen, revision, replicas)
+            made = [self._make(layout, template, release) for _ in range(replicas - len(staying))]
+            await together(
+                (
+                    *(partial(self._stop, layout, instance) for instance in going),
+                    *(partial(self._keeper.start, _starting.program(layout, r)) for r in (*staying, *made)),
+                )
+            )
+            if release.probes.liveness is not None:
+                await _watching.start(self._keeper, self._folder)
+
+    async def quiesce(self, target: Target, instances: frozenset[InstanceId], fence: Fence) -> None:
+        """Mark instances as on their way out.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+        """
+        layout = self._layout(target)
+        async with self._changing(layout, fence):
+            for instance in sorted(instances):
+                if layout.instance(instance).exists():
+                    layout.quiescing(instance).touch(mode=0o600)
+
+    async def remove(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        """Stop every instance and job of a revision, and forget it.
+
+        Raises:
+            BackendError: If it is the stable revision.
+            Fenced: If a newer epoch was seen.
+        """
+        layout = self._layout(target)
+        async with self._changing(layout, fence):
+            seen = await anyio.to_thread.run_sync(_scan.scan, layout)
+            if seen.stable == revision:
+                raise BackendError(
+                    f"revision {revision!r} is the stable one of {target.id!r}: promote another before removing it"
+                )
+            await together(
+                (
+                    *(partial(self._stop, layout, each.record.id) for each in seen.of(revision)),
+                    partial(_jobs.stop, self._keeper, layout, revision),
+                )
+            )
+            await anyio.to_thread.run_sync(_files.remove_folder, layout.revision(revision))
+        await _watching.stop_unless_needed(self._keeper, self._folder)
+
+    async def promote(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        """Write the stable mark, durably.
+
+        Raises:
+            Fenced: If a newer epoch was seen.
+        """
+        layout = self._layout(target)
+        async with self._changing(layout, fence):
+            if not layout.wanted(revision).exists():
+                raise BackendError(f"revision {revision!r} is not there to be promoted: ensure it first")
+            _files.write_json(layout.stable, {"revision": revision})
+
+    async def execute(
+        self, target: Target, revision: RevisionId, release: Release, job: Job, fence: Fence
+    ) -> JobState:
+        """Start a job once per key, and return how far it has come.
+
+        Raises:
+            StartError: If its program is missing.
+            Fenced: If a newer epoch was seen.
+        """
+        layout = self._layout(target)
+        async with self._changing(layout, fence):
+            return await _jobs.execute(self._keeper, layout, revision, release, job, key=fence.key)
+
+    async def tail(
+        self, target: Target, revision: RevisionId, lines: int
+    ) -> Mapping[InstanceId, tuple[str, ...]]:
+        """Return the last lines that each instance has written."""
+        layout = self._layout(target)
+        found = await anyio.to_thread.run_sync(_scan.records, layout)
+        return {
+            record.id: await anyio.to_thread.run_sync(_tail.last, layout.log(record.id), lines)
+            for record in found
+            if record.revision == revision
+        }
+
+    def _layout(self, target: Target) -> Layout:
+        return Layout(self._folder, target.id)
+
+    @asynccontextmanager
+    async def _changing(self, layout: Layout, fence: Fence) -> AsyncGenerator[None]:
+        """Hold the target's lock under an epoch that is not older than any seen."""
+        _files.private_folder(layout.base)
+        async with _lock.held(layout.lock, seconds=_LOCK_SECONDS):
+            newest = _scan.number(_files.read_json(layout.epoch) or {}, "epoch")
+            if fence.epoch < newest:
+                raise Fenced(
+                    f"epoch {fence.epoch} of {layout.target!r} has passed: a holder with epoch {newest} has taken over"
+                )
+            if fence.epoch > newest:
+                _files.write_json(layout.epoch, {"epoch": fence.epoch})
+            yield
+
+    def _want(self, layout: Layout, seen: _scan.Scan, revision: RevisionId, replicas: int) -> None:
+        if seen.wanted.get(revision) != replicas:
+            before = _files.read_json(layout.wanted(revision))
+            place = _next(layout) if before is None else _scan.number(before, "number")
+            _files.write_json(layout.wanted(revision), {"replicas": replicas, "number": place})
+
+    def _make(self, layout: Layout, template: Record, release: Release) -> Record:
+        """Write the file of a new instance: once it is there, whoever comes next starts it."""
+        place = _next(layout)
+        name = f"{template.revision}.{place}"
+        words = (*release.command, *(value for value in release.env.values() if isinstance(value, str)))
+        taken = frozenset(port for other in _watching.layouts(self._folder) for port in _scan.ports(other))
+        record = replace(
+            template,
+            id=name,
+            number=place,
+            port=free_port(taken) if any("{port}" in word for word in words) else None,
+            uds=self._home.address(layout.program(name)) if any("{uds}" in word for word in words) else None,
+        )
+        _files.write_json(layout.instance(name), record.encoded(layout.run(name), layout.ready(name)))
+        return record
+
+    async def _stop(self, layout: Layout, instance: InstanceId) -> None:
+        layout.quiescing(instance).touch(mode=0o600)  # who looks while it ends must not count on it
+        await self._keeper.stop(layout.program(instance))
+        self._readiness.forget(instance)
+        await anyio.to_thread.run_sync(_files.remove_files, layout.of(instance))
+
+    async def _revive(self) -> None:
+        """After a reboot, start again what was kept."""
+        known = _files.read_json(self._folder / _FILE) or {}
+        if _scan.text(known, "boot") == boot_id():
+            return
+        async with _lock.held(self._folder / "lock", seconds=_LOCK_SECONDS):
+            layouts = _watching.layouts(self._folder)
+            kept = [(layout, record) for layout in layouts for record in _scan.records(layout)]
+            if kept:
+                _LOG.warning(
+                    "the machine has been restarted: starting again %d instances in %r: %s",
+                    len(kept),
+                    str(self._folder),
+                    ", ".join(record.id for _, record in kept),
+                )
+            await together(
+                partial(self._keeper.start, _starting.program(layout, record)) for layout, record in kept
+            )
+            if any(record.probes.liveness is not None for _, record in kept):
+                await _watching.start(self._keeper, self._folder)
+            _files.write_json(self._folder / _FILE, {"schema": _SCHEMA, "boot": boot_id()})
+
+
+def _next(layout: Layout) -> int:
+    """Return a number that no instance or revision of the target has had before."""
+    place = _scan.number(_files.read_json(layout.counter) or {}, "last") + 1
+    _files.write_json(layout.counter, {"last": place})
+    return place
+
+
+def _path(folder: Path | str) -> Path:
+    if isinstance(folder, str) and folder.startswith("local://"):
+        folder = unquote(folder.removeprefix("local://"))
+    return Path(folder).absolute()
+
+
+def _claim(folder: Path) -> None:
+    """Make a folder ours, or prove that it is."""
+    try:
+        strange = folder.is_dir() and any(folder.iterdir()) and not (folder / _FILE).exists()
+    except OSError as error:
+        raise StateError(
+            f"folder {str(folder)!r} cannot be read ({error.strerror}): give one of your own"
+        ) from error
+    if strange:
+        raise StateError(
+            f"folder {str(folder)!r} holds things that are no deployments: give a new or empty folder"
+        )
+    _files.private_folder(folder)
+    known = _files.read_json(folder / _FILE)
+    if known is None:
+        _files.write_json(folder / _FILE, {"schema": _SCHEMA, "boot": boot_id()})
+    elif known.get("schema") != _SCHEMA:
+        raise StateError(
+            f"folder {str(folder)!r} is of schema {known.get('schema')!r}, not {_SCHEMA}: use its version"
+        )
+    for name in ("targets", "keeper", "sockets"):
+        _files.private_folder(folder / name)
