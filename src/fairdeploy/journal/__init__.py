@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from fairdeploy.journal.clock import SystemClock
 from fairdeploy.journal.memory import MemoryJournal
+from fairdeploy.journal.sqlite import SQLiteJournal
 
-__all__ = ["MemoryJournal", "SystemClock"]
+__all__ = ["MemoryJournal", "SQLiteJournal", "SystemClock"]

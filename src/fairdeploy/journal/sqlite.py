@@ -1,0 +1,275 @@
+"""A journal in one SQLite file, for any number of programs on one machine."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar, final
+
+from fairdeploy.errors import JournalError
+from fairdeploy.journal import rules
+from fairdeploy.journal.clock import SystemClock
+from fairdeploy.journal.database import connect, failure, read_key
+from fairdeploy.journal.desk import Desk
+from fairdeploy.journal.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fairdeploy.journal.desk import AnyJob
+    from fairdeploy.model import Command, Event, Plan, Record, RolloutId, Settled, TargetId
+    from fairdeploy.protocols import Clock, Lease, RolloutInfo
+
+__all__ = ["SQLiteJournal"]
+
+T = TypeVar("T")
+
+
+@final
+class _File:
+    """What a desk works on: a connection, and the file that it was opened on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connection = connect(path)
+        self.table = Table(self.connection)
+        self._inode = path.stat().st_ino
+
+    def check(self) -> None:
+        """Refuse to write into a file that is no longer there: nobody would find it again."""
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            same = False
+        if not same:
+            error = JournalError(
+                f"journal {str(self.path)!r} was removed or replaced while in use: open it anew"
+            )
+            error.retryable = False
+            raise error
+
+
+@final
+class _Writer:
+    """Does all that waits in one transaction, each on its own: one that fails harms no other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self) -> _File:
+        return _File(self._path)
+
+    def work(self, at: _File, jobs: Sequence[AnyJob[_File]]) -> None:
+        connection = at.connection
+        try:
+            at.check()
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._one(at, job)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            for job in jobs:
+                job.fail(failure(self._path, error))
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @staticmethod
+    def _one(at: _File, job: AnyJob[_File]) -> None:
+        at.connection.execute("SAVEPOINT job")
+        try:
+            job.run(at)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 -- it is raised where the job was asked for
+            job.fail(error)
+            at.connection.execute("ROLLBACK TO job")
+        at.connection.execute("RELEASE job")
+
+    def close(self, at: _File) -> None:
+        at.connection.close()
+
+
+@final
+class _Reader:
+    """Reads what is committed, without waiting for a writer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self) -> _File:
+        file = _File(self._path)
+        file.connection.execute("PRAGMA query_only = ON")
+        return file
+
+    def work(self, at: _File, jobs: Sequence[AnyJob[_File]]) -> None:
+        for job in jobs:
+            try:
+                at.check()
+                job.run(at)
+            except sqlite3.Error as error:
+                job.fail(failure(self._path, error))
+            except Exception as error:  # noqa: BLE001 -- it is raised where the job was asked for
+                job.fail(error)
+
+    def close(self, at: _File) -> None:
+        at.connection.close()
+
+
+@final
+class SQLiteJournal:
+    """A `Journal` in one SQLite file: append-only, and durable before a call returns.
+
+    Any number of tasks, event loops, threads and processes of one machine may use the file
+    at once; every append is one fsync, shared by all that wait at that moment. The file is
+    opened with the first call, or by `open`. It is readable by its owner only.
+
+    It runs two threads of its own, so it is not for virtual time (use `MemoryJournal`), and
+    it does not survive a fork: the child must open its own.
+
+    Args:
+        path: The file, made with its folder if there is none. It must not lie on a network disk.
+        clock: Wall time of records and leases. Default: `SystemClock`.
+    """
+
+    def __init__(self, path: str | Path, clock: Clock | None = None) -> None:
+        self._path = Path(path)
+        self._clock = clock or SystemClock()
+        self._key: bytes | None = None
+        self._opening = threading.Lock()
+        name = f"journal {str(self._path)!r}"
+        self._writer = Desk(name, _Writer(self._path))
+        self._reader = Desk(name, _Reader(self._path))
+        for desk in (self._writer, self._reader):
+            weakref.finalize(self, desk.stop)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: str | Path, clock: Clock | None = None) -> AsyncIterator[Self]:
+        """Open a journal now, and close it in the end.
+
+        Raises:
+            JournalError: If it cannot be opened; a file that is not ours is left as it is.
+        """
+        journal = cls(path, clock)
+        try:
+            journal._key = await journal._writer.ask(lambda file: read_key(file.connection))
+            yield journal
+        finally:
+            await journal.aclose()
+
+    async def aclose(self) -> None:
+        """Close it. What was asked for is done before; again does nothing."""
+        await self._writer.close()
+        await self._reader.close()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def key(self) -> bytes:
+        """See `Journal.key`. Opens the file, some 10 ms, if `open` has not.
+
+        Raises:
+            JournalError: If it cannot be opened.
+        """
+        with self._opening:
+            if self._key is None:
+                with closing(connect(self._path)) as connection:
+                    self._key = read_key(connection)
+            return self._key
+
+    async def begin(self, rollout: RolloutId, plan: Plan, holder: str, ttl_ms: int) -> Lease:
+        """See `Journal.begin`.
+
+        Raises:
+            LeaseHeld: If an open rollout has one of the targets.
+            InvalidInput: If there is a rollout of this id already.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(
+            lambda at: rules.begin(at.table, now, rollout, plan, holder=holder, ttl_ms=ttl_ms)
+        )
+
+    async def take(
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+    ) -> Lease:
+        """See `Journal.take`.
+
+        Raises:
+            LeaseHeld: If the lease is still live.
+            UnknownRollout: If there is no such rollout, or it has ended.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(
+            lambda at: rules.take(at.table, now, rollout, holder, ttl_ms, reason=reason, force=force)
+        )
+
+    async def renew(self, lease: Lease) -> Lease:
+        """See `Journal.renew`.
+
+        Raises:
+            Fenced: If somebody has taken over.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(lambda at: rules.renew(at.table, now, lease))
+
+    async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
+        """See `Journal.append`.
+
+        Raises:
+            Fenced: If somebody has taken over.
+            InvalidInput: If ``end`` and the records contradict each other.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(lambda at: rules.append(at.table, now, lease, records, end=end))
+
+    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+        """See `Journal.send`.
+
+        Raises:
+            UnknownRollout: If there is no such rollout.
+            InvalidInput: If it is neither a command nor the end of something due.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(lambda at: rules.send(at.table, now, rollout, record))
+
+    async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
+        """See `Journal.read`.
+
+        Raises:
+            UnknownRollout: If one is named that does not exist.
+            RecordError: If one cannot be understood.
+            JournalError: If it cannot be read.
+        """
+
+        def events(at: _File) -> tuple[Event, ...]:
+            if rollout is not None:
+                rules.known(at.table, rollout)
+            return at.table.events(rollout, since)
+
+        return await self._reader.ask(events)
+
+    async def rollouts(
+        self, target: TargetId | None = None, *, unfinished: bool = False
+    ) -> tuple[RolloutInfo, ...]:
+        """See `Journal.rollouts`.
+
+        Raises:
+            RecordError: If a plan or result cannot be understood.
+            JournalError: If it cannot be read.
+        """
+        return await self._reader.ask(lambda at: at.table.infos(target, unfinished=unfinished))
+
+    def _now(self) -> int:
+        return int(self._clock.wall() * 1000)

@@ -1,0 +1,149 @@
+"""The tables of a SQLite journal, as the rules see them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, final
+
+from fairdeploy.journal import codec
+from fairdeploy.journal.standing import Grant, Standing
+from fairdeploy.model import Event
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from fairdeploy.model import Plan, Record, RolloutId, TargetId
+    from fairdeploy.protocols import RolloutInfo
+
+__all__ = ["Table"]
+
+_STANDING = "id, targets, began_ms, holder, epoch, expires_ms, parked, result, due"
+
+
+@final
+class Table:
+    """The `Store` of a SQLite journal, within the connection's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def standing(self, rollout: RolloutId) -> Standing | None:
+        """See `Store.standing`."""
+        query = f"SELECT {_STANDING} FROM rollout WHERE id = ?"  # noqa: S608 -- column names of ours
+        row = self._connection.execute(query, (rollout,)).fetchone()
+        return None if row is None else _standing(row)
+
+    def grants(self, targets: Sequence[TargetId]) -> tuple[Grant, ...]:
+        """See `Store.grants`."""
+        query = "SELECT rollout, epoch FROM lease WHERE target = ?"
+        found = []
+        for target in targets:
+            row = self._connection.execute(query, (target,)).fetchone()
+            if row is not None:
+                found.append(Grant(target=target, rollout=row[0], epoch=row[1]))
+        return tuple(found)
+
+    def create(self, standing: Standing, plan: Plan) -> None:
+        """See `Store.create`."""
+        self._connection.execute(
+            "INSERT INTO rollout (id, targets, plan, began_ms, holder, epoch, expires_ms, parked, due, unfinished)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, '[]', 1)",
+            (
+                standing.id,
+                json.dumps(standing.targets),
+                codec.encode_plan(plan),
+                standing.began_ms,
+                standing.holder,
+                standing.epoch,
+                standing.expires_ms,
+                standing.parked,
+            ),
+        )
+
+    def keep(self, standing: Standing) -> None:
+        """See `Store.keep`."""
+        self._connection.execute(
+            "UPDATE rollout SET holder = ?, epoch = ?, expires_ms = ?, parked = ?, result = ?, due = ?, unfinished = ?"
+            " WHERE id = ?",
+            (
+                standing.holder,
+                standing.epoch,
+                standing.expires_ms,
+                standing.parked,
+                None if standing.result is None else codec.encode(standing.result),
+                codec.encode(standing.due),
+                standing.unfinished,
+                standing.id,
+            ),
+        )
+
+    def grant(self, grants: Sequence[Grant]) -> None:
+        """See `Store.grant`."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO lease (target, rollout, epoch) VALUES (?, ?, ?)",
+            [(grant.target, grant.rollout, grant.epoch) for grant in grants],
+        )
+
+    def add(self, rollout: RolloutId, epoch: int, at_ms: int, records: Sequence[Record]) -> int:
+        """See `Store.add`."""
+        seq = 0
+        for record in records:
+            cursor = self._connection.execute(
+                "INSERT INTO event (rollout, epoch, at_ms, version, record) VALUES (?, ?, ?, ?, ?)",
+                (rollout, epoch, at_ms, codec.VERSION, codec.encode(record)),
+            )
+            seq = cursor.lastrowid or 0
+        return seq
+
+    def events(self, rollout: RolloutId | None, since: int) -> tuple[Event, ...]:
+        """Return the events after ``since``, of one rollout or of all.
+
+        Raises:
+            RecordError: If one cannot be understood.
+        """
+        columns = "SELECT seq, rollout, epoch, at_ms, version, record FROM event WHERE seq > ?"
+        if rollout is None:
+            rows = self._connection.execute(columns + " ORDER BY seq", (since,))
+        else:
+            rows = self._connection.execute(columns + " AND rollout = ? ORDER BY seq", (since, rollout))
+        return tuple(
+            Event(
+                seq=seq,
+                rollout=of,
+                epoch=epoch,
+                at_ms=at_ms,
+                record=codec.record(text, version, f"record {seq} of rollout {of!r}"),
+            )
+            for seq, of, epoch, at_ms, version, text in rows
+        )
+
+    def infos(self, target: TargetId | None, *, unfinished: bool) -> tuple[RolloutInfo, ...]:
+        """Return what is known of the rollouts, oldest first.
+
+        Raises:
+            RecordError: If a plan or result cannot be understood.
+        """
+        where = " WHERE unfinished" if unfinished else ""
+        query = f"SELECT {_STANDING}, plan FROM rollout{where} ORDER BY number"  # noqa: S608 -- column names of ours
+        rows = self._connection.execute(query).fetchall()
+        return tuple(
+            _standing(row[:-1]).info(codec.plan(row[-1], f"the plan of rollout {row[0]!r}"))
+            for row in rows
+            if target is None or target in json.loads(row[1])
+        )
+
+
+def _standing(row: tuple[str, str, int, str, int, int, int, str | None, str]) -> Standing:
+    rollout, targets, began_ms, holder, epoch, expires_ms, parked, result, due = row
+    return Standing(
+        id=rollout,
+        targets=tuple(json.loads(targets)),
+        began_ms=began_ms,
+        holder=holder,
+        epoch=epoch,
+        expires_ms=expires_ms,
+        parked=bool(parked),
+        result=None if result is None else codec.result(result, f"the result of rollout {rollout!r}"),
+        due=codec.dues(due, f"what is due after rollout {rollout!r}"),
+    )
