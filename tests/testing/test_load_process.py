@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from fairdeploy.errors import FairdeployError, Refused
 from fairdeploy.testing.load import LoadReport, LoadSettings, keep_alive, load_process
-from tests.testing.load_servers import answering_politely, free_port, serving, until
+from tests.testing.load_servers import OK, answering_politely, free_port, read_request, serving, until
+
+if TYPE_CHECKING:
+    from anyio.abc import SocketStream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.load]
 
@@ -104,3 +108,26 @@ async def test_the_command_prints_its_report() -> None:
     assert LoadReport.from_json(json.loads(lost.stdout)["report"]).lost > 0
     assert endless.returncode == 2
     assert b"--seconds" in endless.stderr
+
+
+async def test_a_reader_that_stands_still_does_not_stop_the_load() -> None:
+    """The load goes on while nobody reads what its process says, as when the parent is stopped."""
+    asked = 0
+
+    async def counting(stream: SocketStream) -> None:
+        nonlocal asked
+        while await read_request(stream):
+            asked += 1
+            await stream.send(OK)
+
+    argv = [sys.executable, "-m", "fairdeploy.testing.load"]
+    async with serving(counting) as url:
+        process = await anyio.open_process(
+            [*argv, url, "--rate", "500", "--max-requests", "1000", "--json", "--snapshots", "0.001"],
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            await until(lambda: asked == 1000, within=60)
+        finally:
+            process.kill()
+            await process.aclose()

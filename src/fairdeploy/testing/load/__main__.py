@@ -128,15 +128,19 @@ async def _run(options: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody listens any more: what is said from here on goes nowhere, without a fuss
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 async def _tell(load: Load, every: float) -> None:
     while True:
-        _say(
-            json.dumps({"type": "snapshot", "report": load.snapshot().to_json(max_lost=_LOST_IN_A_SNAPSHOT)})
-        )
+        report = load.snapshot().to_json(max_lost=_LOST_IN_A_SNAPSHOT)
+        line = json.dumps({"type": "snapshot", "report": report})
+        # In a thread: a reader that stands still must not make the load stand still.
+        await anyio.to_thread.run_sync(_say, line, abandon_on_cancel=True)
         await anyio.sleep(every)
 
 

@@ -13,7 +13,7 @@ import anyio.lowlevel
 from fairdeploy.testing.load._client import Done, HTTPClient
 from fairdeploy.testing.load._recorder import Recorder
 from fairdeploy.testing.load._sessions import Sessions
-from fairdeploy.testing.load.outcomes import Cause, Loss, answered_by_app
+from fairdeploy.testing.load.outcomes import Answer, Cause, Loss, answered_by_app
 from fairdeploy.testing.load.report import LoadReport
 from fairdeploy.testing.load.traffic import WebSocket
 
@@ -123,7 +123,7 @@ class Engine:
         """Wait for the answers that are still out, as long as the settings allow."""
         self.end()
         self._stopping.set()  # websocket sessions say goodbye early, and well
-        with anyio.CancelScope(shield=True), anyio.move_on_after(self._settings.stop_within):
+        with anyio.move_on_after(self._settings.stop_within):
             if self._recorder.in_flight:
                 await self._idle.wait()
 
@@ -161,7 +161,7 @@ class Engine:
     async def _work(self) -> None:
         while self._may_begin():
             done = await self._send(*self._begin(), time.monotonic())
-            if not isinstance(done.result, Loss):
+            if isinstance(done.result, Answer):
                 continue
             with anyio.move_on_after(_PAUSE_AFTER_LOSS_S):  # a closed port would else be asked without end
                 await self.ended.wait()

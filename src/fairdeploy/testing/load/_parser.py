@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fairdeploy.testing.load.outcomes import Answer
 
-__all__ = ["ResponseParser"]
+__all__ = ["MAX_KEPT", "ResponseParser"]
 
 _MAX_HEAD = 64 * 1024
-_MAX_BODY = 64 * 1024 * 1024
+MAX_KEPT = 8 * 1024 * 1024 + 1
+"""Bytes of a body that are kept, one more than the longest echo; the rest is read and forgotten."""
 _INFORMATIONAL = range(100, 200)
 _SWITCHING = 101
 _NO_BODY = frozenset({204, 304})
@@ -132,11 +133,10 @@ class ResponseParser:
         return False
 
     def _keep(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > _MAX_BODY:
-            msg = f"a body of more than {_MAX_BODY} bytes"
-            raise ValueError(msg)
-        self._body.append(piece)
+        room = MAX_KEPT - self._size
+        if room > 0:
+            self._body.append(piece[:room])
+            self._size += min(room, len(piece))
 
     def _read_length(self) -> bool | None:
         piece, self._buffer = self._buffer[: self._remaining], self._buffer[self._remaining :]

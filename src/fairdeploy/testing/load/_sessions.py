@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["Sessions", "Visitor"]
 
+_MOST_COOKIES = 50
+
 
 class Visitor:
     """One cookie jar, and the revision that answered it last."""
@@ -28,7 +30,8 @@ class Visitor:
             self._revision = revision
         for cookie in cookies:
             name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name.strip()] = value.strip()
+            if name.strip() in self._cookies or len(self._cookies) < _MOST_COOKIES:
+                self._cookies[name.strip()] = value.strip()
 
 
 class Sessions:

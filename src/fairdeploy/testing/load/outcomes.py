@@ -59,6 +59,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     """By lower-case name; repeated headers are joined by a comma, except for cookies."""
     body: bytes = b""
+    """The body; of a long one its first 8 MiB."""
     cookies: tuple[str, ...] = ()
     """The values of all Set-Cookie headers."""
     reusable: bool = False

@@ -126,13 +126,12 @@ class _Follower:
             raise self.failure("did not begin")
 
     async def stop(self, within: float) -> None:
-        """Close its stdin and wait for the final report; kill it if that takes too long."""
-        with anyio.CancelScope(shield=True):
-            if self.process.stdin is not None:
-                await self.process.stdin.aclose()
-            with anyio.move_on_after(within):
-                await self.silent.wait()
-                await self.process.wait()
+        """Close its stdin and wait for the final report, as long as that may take."""
+        if self.process.stdin is not None:
+            await self.process.stdin.aclose()
+        with anyio.move_on_after(within):
+            await self.silent.wait()
+            await self.process.wait()
 
 
 @asynccontextmanager

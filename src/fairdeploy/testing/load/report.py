@@ -46,7 +46,7 @@ class KindReport:
 @final
 @dataclass(frozen=True, slots=True)
 class RevisionReport:
-    """The answered requests of one revision."""
+    """The answered requests of one revision; a request without an answer belongs to none."""
 
     revision: str
     requests: int
