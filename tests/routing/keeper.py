@@ -61,7 +61,7 @@ class TaskKeeper:
         self._gone.pop(program.name).set()
 
     async def _once(self, program: Program, restarts: int, status: anyio.abc.TaskStatus[None]) -> None:
-        with Path(program.log).open("ab") as log:
+        with Path(program.log).open("ab") as log:  # noqa: ASYNC230 -- it is handed to the process, not read here
             process = await anyio.open_process(
                 program.argv,
                 cwd=program.cwd,

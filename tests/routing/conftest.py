@@ -1,0 +1,85 @@
+"""Real Envoys, real applications, real ports."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from fairdeploy.errors import MissingDependency
+from fairdeploy.model import HTTPProbe, Member, Pool, Target
+from fairdeploy.protocols import Fence
+from fairdeploy.routing.envoy import EnvoyRouter, binary
+from tests.routing.application import Application, application
+from tests.routing.keeper import TaskKeeper, kept
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+FENCE = Fence(epoch=1, key="test")
+
+
+@pytest.fixture(scope="session")
+def envoy_binary() -> Path:
+    """Find Envoy. Without one, tests are skipped; but not where they are to be relied on."""
+    try:
+        return anyio.run(binary.find, None)
+    except MissingDependency as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no Envoy here: {exc}")
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give ports that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture
+async def keeper(envoy_binary: Path) -> AsyncIterator[TaskKeeper]:
+    """Keep Envoys for the time of a test."""
+    async with kept() as keeper:
+        yield keeper
+
+
+@pytest.fixture
+def router(keeper: TaskKeeper, tmp_path: Path) -> EnvoyRouter:
+    """Open a router on an empty folder."""
+    return EnvoyRouter(tmp_path, keeper)
+
+
+@pytest.fixture
+def target(free_port: Callable[[], int]) -> Target:
+    """Name a target on a free port."""
+    return Target("shop", endpoint=f"127.0.0.1:{free_port()}")
+
+
+@pytest.fixture
+async def old() -> AsyncIterator[Application]:
+    """Run the old revision's only instance."""
+    async with application("old") as app:
+        yield app
+
+
+@pytest.fixture
+async def new() -> AsyncIterator[Application]:
+    """Run the new revision's only instance."""
+    async with application("new") as app:
+        yield app
+
+
+def pool(*apps: Application, path: str = "/health") -> Pool:
+    """Return the pool of applications of one revision."""
+    members = tuple(Member(app.instance, app.address) for app in apps)
+    return Pool(apps[0].revision, members, HTTPProbe(path, interval_ms=50))
