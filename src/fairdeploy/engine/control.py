@@ -12,6 +12,9 @@ from fairdeploy.model import Command
 __all__ = ["Control", "Leave", "Stop", "Stopped"]
 
 
+_SHORTEST = 0.001
+
+
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
@@ -74,12 +77,15 @@ class Control:
         changed.set()
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait for a change, at most so long (``None``: without limit)."""
+        """Wait for a change, at most so long (``None``: without limit), at least a millisecond.
+
+        A shorter wait may be no wait at all: added to a large clock reading it is rounded away.
+        """
         changed = self._changed
         if seconds is None:
             await changed.wait()
         else:
-            with anyio.move_on_after(max(0.0, seconds)):
+            with anyio.move_on_after(max(_SHORTEST, seconds)):
                 await changed.wait()
 
     @property

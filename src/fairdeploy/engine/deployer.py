@@ -198,9 +198,8 @@ class Deployer:
     async def _failure(self, plan: Plan, result: RolloutResult) -> str:
         events = await self._desk.journal(plan).read(result.rollout)
         share = share_percent(History.of(plan, events), plan.bases[0])
-        name = plan.strategy.replace("_", " ").capitalize()
         where = f"at {share:g}%" if share else "before it got traffic"
-        return f"{name} failed {where}: {result}"
+        return f"{plan.strategy} failed {where}: {result}"
 
     # Verbs of their own: nothing that a deploy would do by surprise.
 
@@ -212,7 +211,8 @@ class Deployer:
             DeploymentError: If it could not be done.
         """
         name, place, now = await self._standing(target, backend)
-        return await self._verb(scale_plan(target, now, replicas), name, place)
+        release = (await known_releases(place.journal, target)).get(str(now.stable))
+        return await self._verb(scale_plan(target, now, replicas, release=release), name, place)
 
     async def restart(self, target: Target, *, backend: str | None = None) -> RolloutResult:
         """Replace every instance of the stable revision, one after the other, without losing requests.
@@ -271,7 +271,7 @@ class Deployer:
         infos = await place.journal.rollouts(target.id)
         revision = previous_verified(target.id, infos, now.stable, to)
         release = (await known_releases(place.journal, target))[revision]
-        plan = rollback_plan(target, now, release)
+        plan = rollback_plan(target, now, release, capabilities=place.capabilities)
         plan = await completed(plan, backend=place, name=name, checks={})
         result = await self._through(plan)
         if result.promoted:

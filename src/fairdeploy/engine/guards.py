@@ -50,7 +50,7 @@ async def ask(run: Run, check: Check, base: Base, revision: RevisionId) -> Check
         subject = Subject(target=base.target)
     else:
         seen = await run.look(base)
-        subject = Subject(target=base.target, revision=revision, instances=seen.revision(revision).active)
+        subject = Subject(target=base.target, revision=revision, instances=seen.answering(revision))
         if not subject.instances:
             return CheckResult(Verdict.FAIL, f"revision {revision!r} has no instance to ask")
     if isinstance(check, BoundCheck):

@@ -159,7 +159,7 @@ class _Settling:
     async def apply(self, effect: Effect) -> None:
         """Apply an effect, with the step's one key."""
         if effect != self.asked:
-            self.pause = _FIRST_PAUSE
+            self.pause = 0.0
         self.asked, self.asked_at = effect, self._now()
         await perform(
             effect,
@@ -202,6 +202,10 @@ class _Settling:
             await self.run.record(Progressed(step=self.step.id, message=message))
 
     async def _breathe(self) -> None:
+        if not self.pause:
+            # Something was just asked for: it may be there already.
+            self.pause = _FIRST_PAUSE
+            return
         if self.interruptible:
             await self.run.control.wait(self.pause)
         else:

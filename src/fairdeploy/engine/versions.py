@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ROLLBACK", "previous_verified", "verified"]
 
-ROLLBACK = "rollback"
+ROLLBACK = "Rollback"
 """What plans that go back are called."""
 
 

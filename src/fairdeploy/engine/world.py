@@ -8,6 +8,7 @@ from typing import final
 from fairdeploy.model import (
     Base,
     Deployment,
+    Instance,
     InstanceId,
     Member,
     Plan,
@@ -40,6 +41,16 @@ class Seen:
     def revision(self, revision: RevisionId) -> Revision:
         """Return a revision; one that is not there is one without instances."""
         return self.deployment.revision(revision) or Revision(revision, replicas=0)
+
+    def answering(self, revision: RevisionId) -> tuple[Instance, ...]:
+        """Return the instances that answer for a revision: those that the router knows, if it knows any.
+
+        One that is still on its way up has not been given traffic, and convicts nobody.
+        """
+        active = self.revision(revision).active
+        pool = self.traffic.written.pool(revision) if self.traffic and self.traffic.written else None
+        known = {member.instance for member in pool.members} if pool else set()
+        return tuple(instance for instance in active if instance.id in known) or active
 
     def in_flight(self, instances: tuple[InstanceId, ...]) -> int | None:
         """Return the requests under way on these instances, or ``None`` if nobody counts them."""

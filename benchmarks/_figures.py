@@ -1,0 +1,36 @@
+"""How a figure is printed: ours, beside the limit or the peer, from one run."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["p", "say", "title"]
+
+
+def title(text: str) -> None:
+    """Print what is measured, and on what."""
+    cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
+    print(f"\n{text}\n  on {platform.machine()}, {cores} cores, Python {platform.python_version()}")
+
+
+def say(what: str, figure: str, *, budget: str = "", beside: str = "") -> None:
+    """Print one figure, its budget, and what it is measured against."""
+    parts = [f"  {what:<58} {figure:>14}"]
+    if budget:
+        parts.append(f"budget {budget}")
+    if beside:
+        parts.append(f"beside {beside}")
+    print("   ".join(parts))
+    sys.stdout.flush()
+
+
+def p(samples: Sequence[float], percent: float) -> float:
+    """Return a percentile of samples, by the nearest rank."""
+    ordered = sorted(samples)
+    if percent == 50:
+        return statistics.median(ordered)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

@@ -1,0 +1,106 @@
+"""What the engine adds to a step, and a thousand rollouts at once in one SQLite file."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+from _figures import p, say, title
+
+from fairdeploy import Deployer, Outcome, Release, Rolling, Target
+from fairdeploy.journal import SQLiteJournal
+from fairdeploy.testing.simulation import Behaviour, SimulatedBackend, World
+
+RELEASES = [Release(version, command=["serve", "{port}"]) for version in ("1", "2")]
+
+
+def world() -> World:
+    """Return a world in which everything happens at once, so that what is left is the engine's own time."""
+    return World(default=Behaviour(start_seconds=0.0), ack_seconds=0.0)
+
+
+def bare_insert(folder: Path) -> float:
+    """Return the median time of a bare durable insert into SQLite (WAL, FULL), in milliseconds."""
+    connection = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE bare (seq INTEGER PRIMARY KEY, text TEXT)")
+    samples = []
+    for _ in range(300):
+        began = time.perf_counter()
+        connection.execute("INSERT INTO bare (text) VALUES (?)", ("x" * 200,))
+        samples.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    return p(samples, 50)
+
+
+async def one_after_another(folder: Path, rollouts: int) -> list[float]:
+    """Return the time of every step of some rollouts, in milliseconds: from one intent to the next record."""
+    samples: list[float] = []
+    async with SQLiteJournal.open(folder / "steps.sqlite") as journal:
+        deployer = Deployer(SimulatedBackend(world(), journal=journal))
+        target = Target("shop", replicas=2, endpoint="127.0.0.1:8080")
+        for number in range(rollouts):
+            plan = await deployer.plan(target, RELEASES[number % 2], Rolling())
+            began = time.perf_counter()
+            async with deployer.run(plan) as rollout:
+                await rollout.result()
+            samples.append((time.perf_counter() - began) * 1000 / max(1, len(plan.steps)))
+    return samples
+
+
+async def at_once(folder: Path, rollouts: int) -> tuple[float, int]:
+    """Return seconds and the number of promoted rollouts."""
+    promoted = 0
+    async with SQLiteJournal.open(folder / "many.sqlite") as journal:
+        deployer = Deployer(SimulatedBackend(world(), journal=journal), lease=120)
+
+        async def one(number: int) -> None:
+            nonlocal promoted
+            target = Target(f"app-{number}", replicas=2, endpoint="127.0.0.1:8080")
+            result = await deployer.deploy(target, RELEASES[0], Rolling())
+            promoted += result.outcome is Outcome.PROMOTED
+            result = await deployer.deploy(target, RELEASES[1], Rolling())
+            promoted += result.outcome is Outcome.PROMOTED
+
+        began = time.perf_counter()
+        async with anyio.create_task_group() as tasks:
+            for number in range(rollouts // 2):
+                tasks.start_soon(one, number)
+        return time.perf_counter() - began, promoted
+
+
+def memory_mb() -> float:
+    """Return the largest resident size of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+async def main(rollouts: int) -> None:
+    """Print both figures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bare = bare_insert(folder)
+        title("engine overhead per step (two durable records each), simulated backend, SQLite WAL/FULL")
+        samples = await one_after_another(folder, 30)
+        say("p50 over rollouts of a rolling update", f"{p(samples, 50):.2f} ms", budget="5 ms", beside=f"bare insert {bare:.2f} ms")
+        say("p95", f"{p(samples, 95):.2f} ms")
+        title(f"{rollouts} rollouts at once, one SQLite file")
+        before = memory_mb()
+        seconds, promoted = await at_once(folder, rollouts)
+        size = sum(path.stat().st_size for path in folder.glob("many.sqlite*")) / 1e6
+        say(f"time ({promoted} promoted)", f"{seconds:.1f} s", budget="20 s")
+        say("memory of the process, largest", f"{memory_mb():.0f} MB", budget="100 MB", beside=f"{before:.0f} MB before")
+        say("journal on disk", f"{size:.1f} MB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rollouts", type=int, default=1_000)
+    anyio.run(main, parser.parse_args().rollouts)
+
+
