@@ -47,12 +47,14 @@ class Phase:
     Args:
         name: What is done.
         outcome: What came of it; set inside the block of `Story.phase`.
+        expected: What should come of it.
         seconds: How long it took.
         counts: The requests of that time.
     """
 
     name: str
     outcome: str = ""
+    expected: str = ""
     seconds: float = 0.0
     counts: Counts = field(default_factory=Counts)
 
@@ -69,30 +71,50 @@ class Story:
     def __init__(self, *, machine: bool, count: Callable[[], Counts] = Counts) -> None:
         """Begin the clock."""
         self.count = count
-        self.facts: dict[str, float | int | str] = {}
-        """Further figures, by name; they appear below the phases and in the JSON."""
+        self._facts: dict[str, tuple[str, float]] = {}
         self._machine = machine
         self._console = Console(highlight=False, soft_wrap=True)
         self._began = time.monotonic()
         self._phases: list[Phase] = []
 
+    @property
+    def surprises(self) -> tuple[str, ...]:
+        """The names of phases that did not end as expected."""
+        return tuple(phase.name for phase in self._phases if phase.outcome != phase.expected)
+
     def say(self, line: str) -> None:
         """Print a line with the time since the beginning; `line` is plain text."""
         self._console.print(f"{time.monotonic() - self._began:6.1f} s  {line}", markup=False)
 
+    def show(self, thing: object) -> None:
+        """Print a thing that knows how to look well."""
+        self._console.print(thing)
+
+    def fact(self, key: str, words: str, value: float) -> None:
+        """Note a figure for the end.
+
+        Args:
+            key: Its name in the JSON.
+            words: Its name for people.
+            value: The figure.
+        """
+        self._facts[key] = (words, value)
+
     @contextmanager
-    def phase(self, name: str) -> Generator[Phase]:
+    def phase(self, name: str, about: str, *, expect: str = "promoted") -> Generator[Phase]:
         """Tell one chapter.
 
         Args:
-            name: Its title.
+            name: A word or two, for the table.
+            about: What happens in it.
+            expect: The outcome that it should have.
 
         Yields:
             The phase, to take note of its outcome.
         """
-        phase, before, began = Phase(name), self.count(), time.monotonic()
+        phase, before, began = Phase(name, expected=expect), self.count(), time.monotonic()
         self._console.print()
-        self._console.print(f"{began - self._began:6.1f} s  {name}", style="bold", markup=False)
+        self._console.print(f"{began - self._began:6.1f} s  {name}: {about}", style="bold", markup=False)
         yield phase
         phase.seconds, phase.counts = time.monotonic() - began, self.count().since(before)
         self._phases.append(phase)
@@ -114,15 +136,19 @@ class Story:
         self._console.print()
         self._console.print(table)
         self._console.print()
-        for name, value in self.facts.items():
-            shown = f"{value:.2f}" if isinstance(value, float) else value
-            self._console.print(f"{name}: {shown}", markup=False)
+        for words, value in self._facts.values():
+            self._console.print(f"{words}: {value:,}", markup=False)
         self._console.print(f"{_sentence(total)}", style="bold red" if total.lost else "bold green")
+        if self.surprises:
+            self._console.print(
+                f"not as expected: {', '.join(self.surprises)}", style="bold red", markup=False
+            )
         if self._machine:
             phases = [_record(phase) for phase in self._phases]
             whole = {"requests": total.requests, "lost": total.lost, "app_errors": total.app_errors}
+            facts = {key: value for key, (_, value) in self._facts.items()}
             # Not by the console: it would break the line at the terminal's width.
-            print(json.dumps({**whole, **self.facts, "phases": phases}), flush=True)
+            print(json.dumps({**whole, **facts, "phases": phases}), flush=True)
 
 
 def _cells(counts: Counts) -> tuple[str, str, str]:

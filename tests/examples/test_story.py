@@ -13,13 +13,13 @@ def test_the_last_line_is_for_programs(capsys: pytest.CaptureFixture[str]) -> No
     """With JSON asked for, the last line holds the figures, whatever the width of the terminal."""
     counts = iter([Counts(requests=10), Counts(requests=25, lost=1, app_errors=2)])
     story = Story(machine=True, count=lambda: next(counts))
-    with story.phase("a [bold] canary") as phase:
+    with story.phase("a [bold] canary", "nothing [red] to see") as phase:
         phase.outcome = "promoted"
-    story.facts["seconds to clean traffic"] = 0.25
+    story.fact("seconds_to_clean_traffic", "seconds to clean traffic", 0.25)
     story.end(Counts(requests=30, lost=1, app_errors=2))
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     (told,) = last.pop("phases")
-    assert last == {"requests": 30, "lost": 1, "app_errors": 2, "seconds to clean traffic": 0.25}
+    assert last == {"requests": 30, "lost": 1, "app_errors": 2, "seconds_to_clean_traffic": 0.25}
     assert told.pop("seconds") >= 0
     assert told == {
         "name": "a [bold] canary",
