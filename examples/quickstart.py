@@ -111,7 +111,7 @@ async def bad_release(stage: Stage, load: LoadProcess) -> None:
     """Release a version whose health is green and whose pages fail: it must come back by itself."""
     bad = stage.catalogue.unreliable
     with stage.story.phase(
-        "bad release", "a canary that fails 1 page in 20 while its health stays green"
+        "bad release", "a canary that fails 1 page in 20 while its health stays green", expect="rolled_back"
     ) as phase:
         strategy = Canary(steps=(25, 100), bake=(20, 2), analysis=(_ERRORS,), every=0.25)
         result = await _roll(stage, bad, strategy)
@@ -125,10 +125,12 @@ async def bad_release(stage: Stage, load: LoadProcess) -> None:
 
 async def broken_start(stage: Stage) -> None:
     """Release something that cannot even start: nobody but the deployer meets it."""
-    with stage.story.phase("broken start", "a release whose data have moved: it exits at once") as phase:
+    with stage.story.phase(
+        "broken start", "a release whose data have moved: it exits at once", expect="rolled_back"
+    ) as phase:
         try:
             await stage.deployer.deploy(
-                stage.target, release_of(stage.catalogue.missing), Canary(ready_deadline=10)
+                stage.target, release_of(stage.catalogue.missing), Canary(ready_deadline=5)
             )
         except DeploymentError as error:
             phase.outcome = error.result.outcome if error.result else "failed"
@@ -159,7 +161,9 @@ async def rollback(stage: Stage) -> None:
 
 async def crash(stage: Stage) -> None:
     """Kill the deploying program in the middle of a canary; the next program finds and undoes what it left."""
-    with stage.story.phase("kill -9", "of the deploying program, in the middle of a canary") as phase:
+    with stage.story.phase(
+        "kill -9", "of the deploying program, in the middle of a canary", expect="rolled_back"
+    ) as phase:
         again = [sys.executable, __file__, "--as-deployer", str(stage.folder), str(stage.target.endpoint)]
         async with await anyio.open_process(again) as program:
             try:
@@ -193,7 +197,7 @@ async def deploy_until_killed(folder: Path, endpoint: str) -> None:
 
 
 async def tell(options: argparse.Namespace) -> int:
-    """Tell the whole story; return the exit status: 0 if no request was lost."""
+    """Tell the whole story; return the exit status: 0 if no request was lost, and all ended as it should."""
     story = Story(machine=options.json)
     cache = cache_folder(options.workdir)
     folder = Path(tempfile.mkdtemp(prefix="quickstart-", dir=cache))
@@ -209,7 +213,7 @@ async def tell(options: argparse.Namespace) -> int:
         story.fact("sightings_confirmed", "sightings that visitors reported and saw confirmed", confirmed)
         story.fact("sightings_stored", "sightings found in the database", stored)
         story.end(total)
-        return 1 if total.lost or stored < confirmed else 0
+        return 1 if total.lost or stored < confirmed or story.surprises else 0
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(60):
             await SupervisorKeeper(folder / "keeper").shutdown()

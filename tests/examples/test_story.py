@@ -35,3 +35,13 @@ def test_people_read_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
     story = Story(machine=False)
     story.end(Counts(requests=12_345))
     assert capsys.readouterr().out.endswith("12,345 requests, 0 lost\n")
+
+
+def test_a_phase_that_ends_otherwise_is_a_surprise(capsys: pytest.CaptureFixture[str]) -> None:
+    """A canary that comes back although it should not is named at the end."""
+    story = Story(machine=False)
+    with story.phase("canary", "a good one") as phase:
+        phase.outcome = "rolled_back"
+    story.end(Counts())
+    assert story.surprises == ("canary",)
+    assert capsys.readouterr().out.endswith("not as expected: canary\n")
