@@ -93,6 +93,7 @@ async def test_a_polite_app_finishes_what_is_in_flight(polite: AppProcess) -> No
     async def ask() -> None:
         answers.append(await _get(polite, "/slow?seconds=0.6"))
 
+    # SIGTERM comes again and again, until it shows: a second one must not cut what the first one lets drain.
     async with connect(polite.url.replace("http", "ws") + "/ws", proxy=None) as session:
         await session.send("one")
         assert await session.recv() == "one"
@@ -100,6 +101,7 @@ async def test_a_polite_app_finishes_what_is_in_flight(polite: AppProcess) -> No
             tasks.start_soon(ask)
             while (await _get(polite, "/health")).headers.get("connection") != "close":
                 polite.send_signal(signal.SIGTERM)
+        polite.send_signal(signal.SIGTERM)
         await session.send("two")
         assert await session.recv() == "two"
     with anyio.fail_after(20):

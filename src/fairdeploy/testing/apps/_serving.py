@@ -72,6 +72,7 @@ async def _end_with_signal(app: App, server: uvicorn.Server, options: Options, e
         address = options.uds or server.servers[0].sockets[0].getsockname()
         sys.stdout.write(json.dumps({"ready": address}) + "\n")
         sys.stdout.flush()
-        async for _ in signals:
+        async for (
+            _
+        ) in signals:  # a second signal must find a handler too: its default would cut what still drains
             await ending(app, server, options)
-            return

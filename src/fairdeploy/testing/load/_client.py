@@ -32,6 +32,8 @@ class Done:
     """Echoed websocket messages."""
     handshake: str | None = None
     """Who began the closing handshake of a websocket session that ended with one: client or server."""
+    longest_wait: float | None = None
+    """The longest wait for an echo within a websocket session, in seconds."""
     answer: Answer | None = None
     """The answer of a request that was lost in spite of one: a wrong echo, a websocket that broke after its handshake."""
 

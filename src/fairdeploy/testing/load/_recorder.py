@@ -88,7 +88,7 @@ class Recorder:
             kind.lost += 1
             self._lose(traffic, verdict, done, now)
         else:
-            kind.latency.record(now - due)
+            kind.latency.record(now - due if done.longest_wait is None else done.longest_wait)
             if verdict == "ok":
                 kind.ok += 1
             else:

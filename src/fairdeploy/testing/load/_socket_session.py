@@ -92,10 +92,12 @@ class WebSocketClient:
         self, session: ClientConnection, traffic: WebSocket, number: int, done: Done
     ) -> Loss | None:
         for index in range(traffic.messages):
+            sent = time.monotonic()
             loss = await _echo(session, f"{number}/{index}", traffic.timeout)
             if loss is not None:
                 return loss
             done.messages += 1
+            done.longest_wait = max(done.longest_wait or 0.0, time.monotonic() - sent)
             if index + 1 < traffic.messages:
                 with anyio.move_on_after(traffic.every):
                     await self._stopping.wait()

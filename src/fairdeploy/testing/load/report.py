@@ -21,7 +21,10 @@ __all__ = ["KindReport", "Latency", "LoadReport", "LostRequest", "RevisionReport
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Seconds from the moment a request was due to the end of its answer; lost requests are not in it."""
+    """Seconds from the moment a request was due to the end of its answer; lost requests are not in it.
+
+    A websocket session counts with its longest wait for an echo, since its length says nothing.
+    """
 
     count: int
     p50: float
