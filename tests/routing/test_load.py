@@ -1,0 +1,74 @@
+"""Nothing is lost while routes change under load."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairdeploy.model import HTTPProbe, Member, Pool, Routes, Split
+from fairdeploy.testing.apps.processes import app_process
+from fairdeploy.testing.load import keep_alive, load_process, new_connection, post, websocket
+from tests.routing.conftest import FENCE
+from tests.routing.test_envoy import eventually, serve
+
+if TYPE_CHECKING:
+    from fairdeploy.model import Target
+    from fairdeploy.routing.envoy import EnvoyRouter
+
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.load]
+
+MIX = (
+    keep_alive(weight=60),
+    new_connection(weight=25),
+    post(weight=14),
+    websocket(weight=1, messages=3, every=0.05),
+)
+
+
+async def started(stack: AsyncExitStack, revision: str) -> Pool:
+    """Start the only instance of a revision."""
+    app = await stack.enter_async_context(app_process("polite", "--revision", revision, "--drain", "0"))
+    member = Member(f"{revision}-1", app.url.removeprefix("http://"))
+    return Pool(revision, (member,), HTTPProbe("/health", interval_ms=100))
+
+
+async def drained(router: EnvoyRouter, target: Target, instance: str) -> None:
+    """Wait until nothing has been in flight on an instance several times in a row."""
+    idle = 0
+
+    async def quiet() -> bool:
+        nonlocal idle
+        flight = (await router.observe(target)).in_flight or {}
+        idle = 0 if flight.get(instance) else idle + 1
+        return idle == 5
+
+    await eventually(quiet)
+
+
+async def test_fifty_changes_and_three_replacements_lose_nothing(router: EnvoyRouter, target: Target) -> None:
+    """Weights move 51 times; three times the old process is drained, removed and stopped at once."""
+    async with AsyncExitStack() as apps:
+        stack = await apps.enter_async_context(AsyncExitStack())
+        old = await started(stack, "v0")
+        await serve(router, target, Routes((old,), split=Split.all_to("v0")))
+        async with load_process(f"http://{target.endpoint}", mix=MIX, rate=150) as load:
+            for revision in ("v1", "v2", "v3"):
+                fresh = await apps.enter_async_context(AsyncExitStack())
+                new = await started(fresh, revision)
+                for basis_points in (1, 100, 500, 2_500, 5_000, 9_000, 5_000, 100) * 2:
+                    split = Split.between(old.revision, revision, basis_points)
+                    await serve(router, target, Routes((old, new), split=split))
+                await router.apply(target, Routes((new,), split=Split.all_to(revision)), FENCE)
+                await serve(router, target, Routes((new,), split=Split.all_to(revision)))
+                await drained(router, target, f"{old.revision}-1")
+                await stack.aclose()
+                stack, old = fresh, new
+        report = load.report()
+        counted = await router.counters(target)
+
+    assert report.lost == report.app_errors == 0, str(report)
+    assert report.requests > 300
+    assert set(report.by_revision) == {"v0", "v1", "v2", "v3"}
+    assert counted["v3"].errors == 0
