@@ -54,7 +54,7 @@ def daemon(home: str, socket: str) -> str:
             ),
             _section(
                 "rpcinterface:fairdeploy",
-                {"supervisor.rpcinterface_factory": "fairdeploy.backends.local._plugin:make"},
+                {"supervisor.rpcinterface_factory": "__main__:make"},
             ),
             _section("include", {"files": f"{home}/conf.d/*.conf"}),
         ]

@@ -53,7 +53,9 @@ class _Transport(xmlrpc.client.Transport):
 
     @override
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _Connection(*self._where)
+        connection = _Connection(*self._where)
+        self._connection = host, connection  # type: ignore[assignment]  # what the base class closes
+        return connection
 
 
 def call(path: str, method: str, *arguments: str | int | bool, seconds: float = 5.0) -> Answer:

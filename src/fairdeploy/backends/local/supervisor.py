@@ -246,7 +246,7 @@ class SupervisorKeeper:
         config = home.folder / "supervisord.conf"
         _files.write_text(config, _ini.daemon(home.path, home.socket))
         # It becomes a daemon by itself: its own session, no child of this process.
-        argv = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(config)]
+        argv = [sys.executable, "-P", str(Path(__file__).with_name("_daemon.py")), "-c", str(config)]
         env = {**_program.minimum(), _process.MARK: home.mark}
         if "PYTHONPATH" in os.environ:
             env["PYTHONPATH"] = os.environ["PYTHONPATH"]

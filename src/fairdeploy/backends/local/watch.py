@@ -34,17 +34,15 @@ _LOOK = 0.25
 @final
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is known of one process.
+    """How one process has answered.
 
     Args:
-        identity: Which.
         since: When it was first seen, by the monotonic clock.
         due: When to ask again.
         alive: Whether it has ever answered well.
         failures: That count, in a row.
     """
 
-    identity: _process.Identity
     since: float
     due: float = 0.0
     alive: bool = False
@@ -54,42 +52,50 @@ class Watched:
         """Return what is known after one more answer. Failures before the first success count after a minute."""
         due = now + probe.interval_ms / 1000
         if not why:
-            return Watched(self.identity, self.since, due, alive=True)
+            return Watched(self.since, due, alive=True)
         starting = not self.alive and now - self.since < max(probe.initial_delay_ms, _STARTUP_MS) / 1000
         early = now - self.since < probe.initial_delay_ms / 1000
         failures = self.failures if starting or early else self.failures + 1
-        return Watched(self.identity, self.since, due, self.alive, failures)
+        return Watched(self.since, due, self.alive, failures)
 
 
 async def watch(folder: Path) -> None:
-    """Watch until cancelled."""
-    known: dict[str, Watched] = {}
-    while True:
-        found = [each for each in await anyio.to_thread.run_sync(_instances, folder) if each.identity]
-        gone = known.keys() - {each.record.id for each in found}
-        for name in gone:
-            del known[name]
-        async with anyio.create_task_group() as group:
-            for each in found:
-                group.start_soon(_one, known, each)
-        await anyio.sleep(_LOOK)
+    """Watch until cancelled. Each instance is asked by a task of its own, so that one that hangs holds up no other."""
+    known: dict[_process.Identity, Watched] = {}
+    asking: set[_process.Identity] = set()
+    async with anyio.create_task_group() as group:
+        while True:
+            found = {
+                each.identity: each
+                for each in await anyio.to_thread.run_sync(_instances, folder)
+                if each.identity is not None
+            }
+            for gone in known.keys() - found.keys() - asking:
+                del known[gone]
+            for identity in found.keys() - asking:
+                asking.add(identity)
+                group.start_soon(_one, known, asking, identity, found[identity])
+            await anyio.sleep(_LOOK)
 
 
-async def _one(known: dict[str, Watched], each: Found) -> None:
-    probe, identity = each.record.probes.liveness, each.identity
-    if probe is None or identity is None:
-        return
-    now = time.monotonic()
-    before = known.get(each.record.id)
-    if before is None or before.identity != identity:
-        before = Watched(identity, now)
-    if now >= before.due and identity.alive:
+async def _one(
+    known: dict[_process.Identity, Watched],
+    asking: set[_process.Identity],
+    identity: _process.Identity,
+    each: Found,
+) -> None:
+    try:
+        probe, now = each.record.probes.liveness, time.monotonic()
+        before = known.setdefault(identity, Watched(now))
+        if probe is None or now < before.due or not identity.alive:
+            return
         why = await _ask.ask(probe, each.record, each.port)
-        before = before.after(probe, why, time.monotonic())
-        if before.failures >= probe.failures:
+        known[identity] = after = before.after(probe, why, time.monotonic())
+        if after.failures >= probe.failures:
             _LOG.warning("%s hangs and is killed: %s", each.record.id, why)
             await anyio.to_thread.run_sync(_kill, identity)
-    known[each.record.id] = before
+    finally:
+        asking.discard(identity)
 
 
 def _kill(identity: _process.Identity) -> None:

@@ -1,4 +1,4 @@
-"""What supervisor lacks, added through its own extension point; runs inside supervisord.
+"""supervisord, with what it lacks added through its own extension point. Run by path: it loads nothing of ours.
 
 supervisor waits a second longer after each failed start, without end, or gives up for good. Here the pause
 stays bounded and nothing is given up. It also counts starts, which supervisor does not.
@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from supervisor import events  # type: ignore[import-untyped]  # the library has no types
+from supervisor import events, supervisord  # type: ignore[import-untyped]  # the library has no types
 from supervisor.states import getProcessStateDescription  # type: ignore[import-untyped]  # as above
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ PAUSES = (0, 1, 2, 4, 8, 10)
 class Added:
     """Methods that supervisord answers under the name ``fairdeploy``."""
 
-    def __init__(self, supervisord: Any, subscribe: Callable[..., None]) -> None:  # noqa: ANN401 -- has no types
+    def __init__(self, daemon: Any, subscribe: Callable[..., None]) -> None:  # noqa: ANN401 -- has no types
         """Listen to every start and every failed start."""
-        self._supervisord = supervisord
+        self._daemon = daemon
         self._starts: Counter[str] = Counter()
         subscribe(events.ProcessStateStartingEvent, self._started)
         subscribe(events.ProcessStateBackoffEvent, self._failed)
@@ -50,7 +50,7 @@ class Added:
                 "exit": process.exitstatus if process.exitstatus is not None else -1000,
                 "starts": self._starts[name],
             }
-            for group in list(self._supervisord.process_groups.values())
+            for group in list(self._daemon.process_groups.values())
             for name, process in list(group.processes.items())
         ]
 
@@ -60,6 +60,10 @@ class Added:
         return True
 
 
-def make(supervisord: Any) -> Added:  # noqa: ANN401 -- has no types
+def make(daemon: Any) -> Added:  # noqa: ANN401 -- has no types
     """Build the methods: supervisord's configuration names this function."""
-    return Added(supervisord, events.subscribe)
+    return Added(daemon, events.subscribe)
+
+
+if __name__ == "__main__":
+    supervisord.main()

@@ -1,0 +1,69 @@
+"""Backends and keepers whose processes are ended with the test."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
+from fairdeploy.backends.local._process import marked
+from fairdeploy.journal import MemoryJournal
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Give a short private folder: pytest's own is too long for a unix socket."""
+    found = Path(tempfile.mkdtemp(prefix="fd-"))
+    yield found
+    shutil.rmtree(found)
+
+
+async def _end(keeper: SupervisorKeeper) -> None:
+    await keeper.shutdown()
+    assert not marked(keeper._home.mark)
+    if keeper._home.run != keeper._home.folder:
+        shutil.rmtree(keeper._home.run)
+
+
+@pytest.fixture
+async def keeper(folder: Path) -> AsyncIterator[SupervisorKeeper]:
+    """Give a keeper in the folder."""
+    found = SupervisorKeeper(folder)
+    yield found
+    await _end(found)
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Callable[[Path], AbstractAsyncContextManager[LocalBackend]]]:
+    """Give a way to open backends whose keepers are ended with the test."""
+    async with AsyncExitStack() as stack:
+        ending: set[Path] = set()
+
+        @asynccontextmanager
+        async def opening(path: Path) -> AsyncGenerator[LocalBackend]:
+            keeper = SupervisorKeeper(path.parent / f"{path.name}.keeper")
+            if path not in ending:
+                ending.add(path)
+                stack.push_async_callback(_end, keeper)
+            async with LocalBackend.open(path, keeper=keeper, journal=MemoryJournal()) as backend:
+                yield backend
+
+        yield opening
+
+
+@pytest.fixture
+async def backend(
+    folder: Path, opened: Callable[[Path], AbstractAsyncContextManager[LocalBackend]]
+) -> AsyncIterator[LocalBackend]:
+    """Give a backend in the folder."""
+    async with opened(folder / "backend") as found:
+        yield found
