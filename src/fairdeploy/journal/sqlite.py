@@ -29,17 +29,25 @@ T = TypeVar("T")
 
 
 @final
-class _File:
-    """What a desk works on: a connection, and the file that it was opened on."""
+class _Place:
+    """Where the file is, and which file it was when it was first opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.connection = connect(path)
-        self.table = Table(self.connection)
-        self._inode = path.stat().st_ino
+        self._guard = threading.Lock()
+        self._inode: int | None = None
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file; the first to open it may make it."""
+        with self._guard:
+            if self._inode is not None:
+                self.check()
+            connection = connect(self.path)
+            self._inode = self.path.stat().st_ino
+            return connection
 
     def check(self) -> None:
-        """Refuse to write into a file that is no longer there: nobody would find it again."""
+        """Refuse a file that is no longer there: nobody would find again what is written to it."""
         try:
             same = self.path.stat().st_ino == self._inode
         except FileNotFoundError:
@@ -53,26 +61,35 @@ class _File:
 
 
 @final
+class _File:
+    """What a desk works on."""
+
+    def __init__(self, place: _Place) -> None:
+        self.connection = place.connect()
+        self.table = Table(self.connection)
+
+
+@final
 class _Writer:
     """Does all that waits in one transaction, each on its own: one that fails harms no other."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: _Place) -> None:
+        self._place = place
 
     def open(self) -> _File:
-        return _File(self._path)
+        return _File(self._place)
 
     def work(self, at: _File, jobs: Sequence[AnyJob[_File]]) -> None:
         connection = at.connection
         try:
-            at.check()
+            self._place.check()
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 self._one(at, job)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             for job in jobs:
-                job.fail(failure(self._path, error))
+                job.fail(failure(self._place.path, error))
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -97,21 +114,21 @@ class _Writer:
 class _Reader:
     """Reads what is committed, without waiting for a writer."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: _Place) -> None:
+        self._place = place
 
     def open(self) -> _File:
-        file = _File(self._path)
+        file = _File(self._place)
         file.connection.execute("PRAGMA query_only = ON")
         return file
 
     def work(self, at: _File, jobs: Sequence[AnyJob[_File]]) -> None:
         for job in jobs:
             try:
-                at.check()
+                self._place.check()
                 job.run(at)
             except sqlite3.Error as error:
-                job.fail(failure(self._path, error))
+                job.fail(failure(self._place.path, error))
             except Exception as error:  # noqa: BLE001 -- it is raised where the job was asked for
                 job.fail(error)
 
@@ -136,13 +153,13 @@ class SQLiteJournal:
     """
 
     def __init__(self, path: str | Path, clock: Clock | None = None) -> None:
-        self._path = Path(path)
+        self._place = _Place(Path(path))
         self._clock = clock or SystemClock()
         self._key: bytes | None = None
         self._opening = threading.Lock()
-        name = f"journal {str(self._path)!r}"
-        self._writer = Desk(name, _Writer(self._path))
-        self._reader = Desk(name, _Reader(self._path))
+        name = f"journal {str(path)!r}"
+        self._writer = Desk(name, _Writer(self._place))
+        self._reader = Desk(name, _Reader(self._place))
         for desk in (self._writer, self._reader):
             weakref.finalize(self, desk.stop)
 
@@ -169,7 +186,7 @@ class SQLiteJournal:
     @property
     def path(self) -> Path:
         """The file."""
-        return self._path
+        return self._place.path
 
     @property
     def key(self) -> bytes:
@@ -180,7 +197,7 @@ class SQLiteJournal:
         """
         with self._opening:
             if self._key is None:
-                with closing(connect(self._path)) as connection:
+                with closing(self._place.connect()) as connection:
                     self._key = read_key(connection)
             return self._key
 
