@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 COMES_WITH = {"pydantic-core": "pydantic"}
 """Distributions that another one pins exactly and documents as its own part."""
 
+IF_THERE = {"rich"}
+"""Top-level names that are used where the user has them, and done without where not."""
+
 
 def _normal(name: str) -> str:
     """Write a distribution's name as the package index does."""
@@ -59,7 +62,7 @@ def _imported(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", source.sources(), ids=source.relative)
 def test_imports_are_declared(path: Path) -> None:
     """A module imports the standard library, the package itself, and what pyproject.toml declares."""
-    foreign = set(_imported(path)) - sys.stdlib_module_names - {"fairdeploy"}
+    foreign = set(_imported(path)) - sys.stdlib_module_names - {"fairdeploy"} - IF_THERE
 
     undeclared = {
         name
