@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import TYPE_CHECKING, final
 
 import anyio
@@ -61,15 +61,14 @@ class TaskKeeper:
         self._gone.pop(program.name).set()
 
     async def _once(self, program: Program, restarts: int, status: anyio.abc.TaskStatus[None]) -> None:
-        with Path(program.log).open("ab") as log:  # noqa: ASYNC230 -- it is handed to the process, not read here
-            process = await anyio.open_process(
-                program.argv,
-                cwd=program.cwd,
-                env=program.env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        try:
+            with Path(program.log).open("ab") as log:  # noqa: ASYNC230 -- it is handed to the process, not read here
+                process = await anyio.open_process(
+                    program.argv, cwd=program.cwd, env=program.env, stdin=DEVNULL, stdout=log, stderr=log
+                )
+        except FileNotFoundError:
+            self._states[program.name] = ProgramState(name=program.name, phase="backoff", restarts=restarts)
+            return
         self._states[program.name] = ProgramState(
             name=program.name, phase="running", pid=process.pid, restarts=restarts
         )

@@ -19,7 +19,7 @@ from fairdeploy.routing.envoy.files import held, make, read, wipe, write
 from fairdeploy.routing.envoy.hosts import busy, hosts
 from fairdeploy.routing.envoy.listeners import bootstrap
 from fairdeploy.routing.envoy.places import assign, pruned
-from fairdeploy.routing.envoy.process import BOOTSTRAP, forget_memory, program, program_name, workers
+from fairdeploy.routing.envoy.process import BOOTSTRAP, forget_memory, link, program, program_name, workers
 from fairdeploy.routing.envoy.routes import route_table
 from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
 from fairdeploy.routing.envoy.statistics import Loaded, loaded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fairdeploy.protocols import Fence
     from fairdeploy.routing.envoy.site import Site
 
-__all__ = ["change", "forget"]
+__all__ = ["change", "fenced", "forget"]
 
 _LIVE_S: Final = 20.0
 _POLL_S: Final = 0.01
@@ -45,7 +45,7 @@ async def change(site: Site, routes: Routes, fence: Fence) -> None:
     make(site.folder)
     async with held(site.folder):
         before = load(site.folder)
-        _fenced(before, site, fence)
+        fenced(before, site, fence)
         seen = await _seen(site.folder)
         settled = before is not None and seen is not None and is_delivered(site.folder, before, seen)
         known = before or _fresh(site)
@@ -68,7 +68,7 @@ async def forget(site: Site, fence: Fence) -> None:
         return
     async with held(site.folder):
         state = load(site.folder)
-        _fenced(state, site, fence)
+        fenced(state, site, fence)
         await site.keeper.stop(program_name(site.target, state.process if state else 0))
         wipe(site.folder)
         if state:
@@ -117,8 +117,8 @@ async def _start(site: Site, state: State) -> None:
     if read(site.folder, BOOTSTRAP) != bootstrap():
         write(site.folder, BOOTSTRAP, bootstrap())
     put(site.folder, state)
-    found = await binary.find(site.binary)
-    await site.keeper.start(program(site.target, state, found, site.folder))
+    link(site.folder, state.process, await binary.find(site.binary))
+    await site.keeper.start(program(site.target, state, site.folder))
     try:
         with anyio.fail_after(_LIVE_S):
             while await _seen(site.folder) is None:  # noqa: ASYNC110 - Envoy tells nobody when it is up
@@ -137,7 +137,12 @@ async def _seen(folder: Path) -> Loaded | None:
         return None
 
 
-def _fenced(state: State | None, site: Site, fence: Fence) -> None:
+def fenced(state: State | None, site: Site, fence: Fence) -> None:
+    """Refuse a holder that has been taken over.
+
+    Raises:
+        Fenced: If the state was written under a later epoch.
+    """
     if state is not None and fence.epoch < state.epoch:
         raise Fenced(
             f"epoch {fence.epoch} may not change the routes of {site.target.id!r}: epoch {state.epoch} has taken over"

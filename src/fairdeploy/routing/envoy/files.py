@@ -101,8 +101,9 @@ async def held(folder: Path) -> AsyncIterator[None]:
     """Keep all other writers out, of this program and of others. The lock goes with its holder.
 
     Raises:
-        RouterError: If another keeps it for 30 s.
+        RouterError: If another keeps it for 30 s, or the folder cannot be made.
     """
+    make(folder.parent)
     # Beside the folder: removing it must not take the lock away from those who wait.
     handle = os.open(folder.with_name(f".{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -7,18 +7,30 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fairdeploy.errors import RouterError
 from fairdeploy.protocols import Program
 
 if TYPE_CHECKING:
     from fairdeploy.model import Target
     from fairdeploy.routing.envoy.state import State
 
-__all__ = ["BOOTSTRAP", "LOG", "forget_memory", "program", "program_name", "workers"]
+__all__ = [
+    "BOOTSTRAP",
+    "LOG",
+    "drain_s",
+    "forget_memory",
+    "link",
+    "link_name",
+    "parent_s",
+    "program",
+    "program_name",
+    "workers",
+]
 
 BOOTSTRAP: Final = "bootstrap.json"
 LOG: Final = "envoy.log"
 _HOT_SOCKET: Final = "hot"
-_DRAIN_S: Final = 10
+_MOST_DRAIN_S: Final = 10
 _LOG_BYTES: Final = 4_000_000
 _MOST_WORKERS: Final = 4
 
@@ -26,6 +38,39 @@ _MOST_WORKERS: Final = 4
 def workers() -> int:
     """Return how many worker threads an Envoy gets: two at least, one a core, four at most."""
     return max(2, min(_MOST_WORKERS, os.cpu_count() or 1))
+
+
+def link_name(process: int) -> str:
+    """Return the link through which a keeper starts Envoy: one for each, so that it can be taken away from an old one."""
+    return f"envoy-{process}"
+
+
+def link(folder: Path, process: int, binary: Path) -> None:
+    """Let a link name the binary.
+
+    Raises:
+        RouterError: If it cannot be made.
+    """
+    path = folder / link_name(process)
+    if path.is_symlink() and path.readlink() == binary:
+        return
+    draft = path.with_name(f".{path.name}")
+    try:
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(binary)
+        draft.replace(path)
+    except OSError as exc:
+        raise RouterError(f"{str(path)!r} cannot be made: {exc.strerror}") from exc
+
+
+def drain_s(target: Target) -> int:
+    """Return how long an Envoy that is replaced asks its users to come back over a new connection."""
+    return max(1, min(_MOST_DRAIN_S, target.drain_ms // 1000))
+
+
+def parent_s(target: Target) -> int:
+    """Return when an Envoy that is replaced exits, whoever is still connected."""
+    return drain_s(target) + max(target.drain_ms, target.stream_drain_ms) // 1000
 
 
 def program_name(target: Target, process: int) -> str:
@@ -36,12 +81,11 @@ def program_name(target: Target, process: int) -> str:
     return f"{name}.{process}" if process else name
 
 
-def program(target: Target, state: State, binary: Path, folder: Path) -> Program:
+def program(target: Target, state: State, folder: Path) -> Program:
     """Return the program that the keeper is to keep."""
-    parent_s = _DRAIN_S + max(target.drain_ms, target.stream_drain_ms) // 1000
     argv = [
         *(
-            str(binary),
+            str(folder / link_name(state.process)),
             "--config-path",
             BOOTSTRAP,
             "--concurrency",
@@ -51,8 +95,8 @@ def program(target: Target, state: State, binary: Path, folder: Path) -> Program
         ),
         # Sockets for hot restarts lie in the private folder: by default they are abstract, open to every user.
         *("--base-id", str(state.base_id), "--socket-path", _HOT_SOCKET, "--socket-mode", "600"),
-        *("--restart-epoch", str(state.process), "--drain-time-s", str(_DRAIN_S)),
-        *("--parent-shutdown-time-s", str(parent_s)),
+        *("--restart-epoch", str(state.process), "--drain-time-s", str(drain_s(target))),
+        *("--parent-shutdown-time-s", str(parent_s(target))),
     ]
     if state.process:
         # After a crash there is no parent to take over from: the keeper starts it all the same.

@@ -16,6 +16,7 @@ from fairdeploy.routing.envoy.hosts import healthy, hosts, in_flight
 from fairdeploy.routing.envoy.site import Site
 from fairdeploy.routing.envoy.state import State, load
 from fairdeploy.routing.envoy.statistics import loaded, started
+from fairdeploy.routing.envoy.upgrade import upgrade
 from fairdeploy.routing.envoy.workers import all_serve
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class EnvoyRouter:
             written=state.routes,
             acknowledged=acknowledged,
             healthy=healthy(state, members),
-            in_flight=in_flight(state, members),
+            # After `upgrade`, the old Envoy finishes what it has and tells nobody how much that is.
+            in_flight=None if seen.parents else in_flight(state, members),
             streams=seen.streams,
         )
 
@@ -145,6 +147,21 @@ class EnvoyRouter:
         """
         self._served.pop(target.id, None)
         await forget(self._site(target), fence)
+
+    async def upgrade(self, target: Target, fence: Fence) -> None:
+        """Replace the target's running Envoy by the binary there is now, without losing a request.
+
+        The new one takes the sockets over at once. The old one asks its users to reconnect and finishes what
+        it has; it exits after the longer of the target's drain times and 10 s more, and this waits for it.
+        Connections that were idle all the time, and longer websockets, are cut then. Counting begins anew.
+        Meanwhile routes cannot be changed, and what is in flight is not known.
+
+        Raises:
+            Fenced: If a newer holder has written already.
+            RouterError: If there is nothing to replace, or the new one does not come up; then the old one serves.
+        """
+        self._served.pop(target.id, None)
+        await upgrade(self._site(target), fence)
 
     def _site(self, target: Target) -> Site:
         folder = self._folder / target.app / target.environment
