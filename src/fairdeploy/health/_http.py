@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ask_http"]
 
 _LONGEST_BODY = 1_048_576
+_MAX_PORT = 65_535
 _REFUSED = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
@@ -37,8 +38,9 @@ async def ask_http(check: HTTPCheck, asked: str, address: str | None, path: str)
     except TimeoutError:
         return failed(asked, f"{what} did not answer within {check.timeout_ms} ms")
     except _REFUSED as error:
-        if isinstance(error, httpx.ConnectError) and _cannot_connect(error):
-            return unclear(asked, f"{what} cannot be asked: {error}")
+        fault = _own_fault(error)
+        if fault is not None:
+            return unclear(asked, f"{what} cannot be asked: {fault}")
         return failed(asked, f"{what} did not answer: {str(error) or type(error).__name__}")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return unclear(asked, f"{what} cannot be asked: {type(error).__name__}: {error}")
@@ -53,10 +55,12 @@ async def ask_http(check: HTTPCheck, asked: str, address: str | None, path: str)
 async def _get(address: str | None, path: str, *, read: bool) -> tuple[int, bytes]:
     uds = address.removeprefix("unix:") if address is not None and address.startswith("unix:") else None
     base = "" if address is None else "http://localhost" if uds is not None else f"http://{address}"
-    url = base + path
+    url = httpx.URL(base + path)
+    if not 0 < (url.port or 1) <= _MAX_PORT:
+        raise httpx.InvalidURL(f"port {url.port} is above {_MAX_PORT}")
     transport = httpx.AsyncHTTPTransport(
         uds=uds,
-        verify=_trusting() if url.startswith("https:") else _bare(),
+        verify=_trusting() if url.scheme == "https" else _bare(),
         trust_env=False,
     )
     client = httpx.AsyncClient(
@@ -71,10 +75,12 @@ async def _get(address: str | None, path: str, *, read: bool) -> tuple[int, byte
 
 async def _body(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk[: _LONGEST_BODY - len(body)]
-        if len(body) == _LONGEST_BODY:
-            break
+    # Cancelled, not left: a `break` would leave the generators of httpx below this one open.
+    with anyio.CancelScope() as enough:
+        async for chunk in response.aiter_raw():
+            body += chunk[: _LONGEST_BODY - len(body)]
+            if len(body) == _LONGEST_BODY:
+                enough.cancel()
     return bytes(body)
 
 
@@ -90,11 +96,11 @@ def _bare() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _cannot_connect(error: httpx.ConnectError) -> bool:
-    """Whether the question was at fault: a name that does not resolve, a certificate that is not trusted."""
+def _own_fault(error: BaseException) -> str | None:
+    """Say what was wrong with the question: a name that does not resolve, a certificate not trusted."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (socket.gaierror, ssl.SSLError)):
-            return True
+            return str(cause)
         cause = cause.__cause__ or cause.__context__
-    return False
+    return None

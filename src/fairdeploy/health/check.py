@@ -52,7 +52,10 @@ async def run_check(check: HTTPCheck | TCPCheck | CommandCheck, subject: Subject
 
     async def put(place: int, question: Question) -> None:
         async with limit:
-            findings[place] = await question()
+            try:
+                findings[place] = await question()
+            except Exception as error:  # noqa: BLE001 -- whatever a library trips over is no evidence
+                findings[place] = unclear("", f"the check could not be made: {type(error).__name__}: {error}")
 
     async with anyio.create_task_group() as tasks:
         for place, question in enumerate(questions):

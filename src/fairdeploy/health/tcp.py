@@ -10,6 +10,8 @@ from fairdeploy.health.finding import Finding, failed, passed, unclear
 
 __all__ = ["ask_tcp"]
 
+_MAX_PORT = 65_535
+
 
 async def ask_tcp(asked: str, address: str, timeout_ms: int) -> Finding:
     """Connect and hang up.
@@ -26,7 +28,7 @@ async def ask_tcp(asked: str, address: str, timeout_ms: int) -> Finding:
         return failed(asked, f"{asked} did not accept a connection on {address!r} within {timeout_ms} ms")
     except socket.gaierror as error:
         return unclear(asked, f"{asked} cannot be found: {address!r} does not resolve ({error.strerror})")
-    except (ValueError, OverflowError):
+    except ValueError:
         return unclear(
             asked, f"{asked} has the address {address!r}, which is not 'host:port' or 'unix:/path'"
         )
@@ -42,5 +44,7 @@ async def _connect(address: str) -> None:
         stream: anyio.abc.SocketStream = await anyio.connect_unix(address.removeprefix("unix:"))
     else:
         host, _, port = address.rpartition(":")
+        if not host or not 0 < int(port) <= _MAX_PORT:
+            raise ValueError(address)
         stream = await anyio.connect_tcp(host.removeprefix("[").removesuffix("]"), int(port))
     await anyio.aclose_forcefully(stream)
