@@ -34,7 +34,11 @@ STARTERS = {
     "subprocess.run",
 }
 """What runs a shell when it is given a text instead of a list."""
-SIGNALS: dict[str, str] = {}
+SIGNALS = {
+    "fairdeploy.engine.control.Stopped": "ends the step loop from beside it; the runner turns it into an outcome",
+    "fairdeploy.engine.run.StepFailed": "ends the step loop from within; the runner turns it into an outcome",
+    "fairdeploy.routing.envoy.admin.Unreachable": "the router waits, or raises a RouterError from it",
+}
 """Control flow that no caller sees, by qualified name, and why it is no error. An entry that is not needed fails."""
 
 

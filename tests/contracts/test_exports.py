@@ -16,7 +16,10 @@ PUBLIC = source.public_names()
 
 
 def _targets(node: ast.stmt) -> list[ast.expr]:
+    """List what a statement assigns; a type variable is nobody's to import."""
     match node:
+        case ast.Assign(value=ast.Call(func=ast.Name(id="ParamSpec" | "TypeVar" | "TypeVarTuple"))):
+            return []
         case ast.Assign(targets=targets):
             return targets
         case ast.AnnAssign(target=target):
