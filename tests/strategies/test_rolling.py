@@ -104,6 +104,21 @@ def test_the_bounds_hold(world: World, surge: int | str, missing: int | str) -> 
         assert paper.ready.total() >= fewest
 
 
+@given(worlds(steady=True), bounds.filter(lambda bound: bound not in (0, "0%")), bounds)
+def test_what_the_surge_allows_waits_for_the_promotion(
+    world: World, surge: int | str, missing: int | str
+) -> None:
+    """Old instances that have room stay until the point of no return, so that going back is quick."""
+    plan = world.plan(Rolling(max_surge=surge, max_unavailable=missing))
+    waiting = [
+        paper.ready[world.deployment.stable or ""]
+        for step, paper in played(plan, world.deployment)
+        if isinstance(step, Promote)
+    ]
+
+    assert waiting == [min(world.replicas, _number(surge, world.replicas, up=True))]
+
+
 @given(worlds(steady=True), bounds.filter(lambda bound: bound not in (0, "0%")))
 def test_traffic_follows_capacity(world: World, surge: int | str) -> None:
     """No shift gives a revision more than its part of the ready instances that stay."""

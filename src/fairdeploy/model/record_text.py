@@ -36,12 +36,8 @@ _OUTCOMES = {"rolled_back": "going back", "aborted": "aborting", "superseded": "
 def line(event: Event) -> str:
     """Return an event as a line: time of day (UTC), what it is about, what happened."""
     about, happened = _words(event.record)
-    return clean_line(f"{event.at:%H:%M:%S}", about, happened)
-
-
-def clean_line(at: str, about: str, happened: str) -> str:
-    """Put a line together; what instances and people wrote cannot break out of it."""
-    return f"{at}  {clean(about):<12}  {clean(happened)}".rstrip()
+    # What instances and people wrote cannot break out of its line.
+    return f"{event.at:%H:%M:%S}  {clean(about):<12}  {clean(happened)}".rstrip()
 
 
 def _words(record: Record) -> tuple[str, str]:

@@ -80,7 +80,8 @@ class Approved:
         at = 0 if plan.undo.exclusive else _gate(plan.steps, base)
         step = Await(free_id(plan, "approve"), target=target.id, timeout_ms=ms(self.timeout), then=self.then)
         after = "goes back" if self.then == "abort" else "goes on"
-        note = f"Approval: waits at most {words(step.timeout_ms)} for a person before {plan.steps[at].id!r}, then {after}."
+        before = repr(plan.steps[at].id) if at < len(plan.steps) else "its end"
+        note = f"Approval: waits at most {words(step.timeout_ms)} for a person before {before}, then {after}."
         return replace(plan, steps=(*plan.steps[:at], step, *plan.steps[at:]), notes=(*plan.notes, note))
 
 

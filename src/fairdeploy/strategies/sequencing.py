@@ -69,9 +69,10 @@ def _promotion(plans: Sequence[Plan]) -> list[Promote]:
 
 def _renamed(plan: Plan) -> Plan:
     """Return the plan with its target's id before every other id; a sequence has them already."""
-    if len(plan.bases) > 1:
+    first, *others = plan.bases
+    if others:
         return plan
-    prefix = plan.bases[0].target.id
+    prefix = first.target.id
     promotion = plan.point_of_no_return
     names = {step.id: f"{prefix}:{step.id}" for step in plan.steps}
     if promotion:
