@@ -90,13 +90,11 @@ async def _command(probe: CommandProbe, record: Record, port: int | None) -> str
     values = record.filled(port)
     argv = [launch.fill(word, values) for word in probe.command]
     env = {key: launch.fill(value, values) for key, value in record.env.items()}
-    ran = await anyio.run_process(
-        argv,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=record.cwd,
-        env=env,
-    )
+    quiet = subprocess.DEVNULL
+    try:
+        ran = await anyio.run_process(
+            argv, check=False, stdin=quiet, stdout=quiet, stderr=quiet, cwd=record.cwd, env=env
+        )
+    except OSError as error:
+        return f"{argv[0]}: cannot be run ({error.strerror})"
     return "" if ran.returncode == 0 else f"{argv[0]}: exit status {ran.returncode}"

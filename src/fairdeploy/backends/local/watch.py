@@ -91,6 +91,8 @@ async def _one(
             return
         why = await _ask.ask(probe, each.record, each.port)
         known[identity] = after = before.after(probe, why, time.monotonic())
+        if after.alive and not before.alive:
+            _LOG.info("%s answers and is being watched", each.record.id)
         if after.failures >= probe.failures:
             _LOG.warning("%s hangs and is killed: %s", each.record.id, why)
             await anyio.to_thread.run_sync(_kill, identity)
