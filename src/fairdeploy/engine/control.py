@@ -44,7 +44,7 @@ class Leave:
     why: Literal["detached", "fenced", "ended"]
 
 
-class Stopped(Exception):  # noqa: N818 - control flow inside the engine, never seen outside
+class Stopped(Exception):
     """Raised in the step loop when `Control.stop` has been called."""
 
 

@@ -177,7 +177,9 @@ def decide_mark(step: Promote, target: TargetId, seen: Seen) -> Decision:
 def _raised(step: Start | Scale, situation: Situation, seen: Seen) -> Decision:
     revision = seen.revision(step.revision)
     wanted = _count(step.replicas, situation.base, seen)
-    leaving = frozenset(instance.id for instance in revision.quiescing)
+    # The way back raises first, and stops what quiesces only after it has drained it: it may still be busy.
+    spared = situation.backwards and isinstance(step, Start)
+    leaving = frozenset() if spared else frozenset(instance.id for instance in revision.quiescing)
     if leaving or len(revision.active) < wanted or revision.replicas < wanted:
         return Ensure(step.revision, wanted, leaving)
     return Done(f"{len(revision.active)} instances")
@@ -201,7 +203,7 @@ def _ready(step: AwaitReady, situation: Situation, seen: Seen) -> Decision:
         if len(revision.ready) >= wanted:
             return Done(f"{len(revision.ready)} ready", step.min_ready_ms)
         return Wait(_unready(revision.active, len(revision.ready), wanted))
-    routes = wanted_routes(situation.plan, situation.base, situation.rule, seen)
+    routes = _members_kept(situation, seen)
     if seen.traffic is None or seen.traffic.written != routes:
         return Route(routes)
     if len(revision.ready) < wanted:
@@ -212,6 +214,24 @@ def _ready(step: AwaitReady, situation: Situation, seen: Seen) -> Decision:
             f"{len(revision.ready)} of {wanted} ready; the router does not yet see {unseen or 'its document'}"
         )
     return Done(f"{len(revision.ready)} ready, seen by the router", step.min_ready_ms)
+
+
+def _members_kept(situation: Situation, seen: Seen) -> Routes:
+    """Return the document with the present members under the rule in force.
+
+    On the way back that is the rule that was written: the one last intended may never have
+    been, and must not come into force now.
+    """
+    rule, written = situation.rule, seen.traffic.written if seen.traffic else None
+    if situation.backwards and written is not None:
+        rule = Shift(
+            "",
+            target=situation.base.target.id,
+            split=written.split,
+            headers=written.headers,
+            mirror=written.mirror,
+        )
+    return wanted_routes(situation.plan, situation.base, rule, seen)
 
 
 def _hopeless(instance: Instance) -> Failed | None:
@@ -256,11 +276,11 @@ def _drained(step: Drain, situation: Situation, seen: Seen) -> Decision:
         leaving = revision.instances
     else:
         chosen = surplus(step, seen)
-        if chosen:
+        if chosen and not situation.backwards:
             return Quiesce(chosen)
         leaving = revision.quiescing
         if situation.routed:
-            routes = wanted_routes(situation.plan, situation.base, situation.rule, seen)
+            routes = _members_kept(situation, seen)
             if seen.traffic is None or seen.traffic.written != routes:
                 return Route(routes)
             if not seen.traffic.acknowledged:

@@ -6,17 +6,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, final
 
+from fairdeploy.engine.beginning import begun
 from fairdeploy.engine.desk import Desk
-from fairdeploy.engine.ends import ended, share_percent
+from fairdeploy.engine.ends import share_percent
 from fairdeploy.engine.history import History
 from fairdeploy.engine.hosting import OnExit, hosted
-from fairdeploy.engine.lease import OnConflict, begin, make_way
+from fairdeploy.engine.lease import OnConflict, make_way, outcome
 from fairdeploy.engine.planning import (
     completed,
     known_releases,
     observed,
-    refuse_stale,
-    refuse_unbound,
     sealed,
 )
 from fairdeploy.engine.recoverer import recover_all, recover_one
@@ -26,6 +25,7 @@ from fairdeploy.engine.versions import previous_verified
 from fairdeploy.errors import (
     DeploymentError,
     InvalidInput,
+    Refused,
     RollbackError,
     StalePlan,
     UnknownRollout,
@@ -39,9 +39,8 @@ from fairdeploy.strategies import restart_plan, rollback_plan, scale_plan
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from fairdeploy.engine.run import Run
     from fairdeploy.model import Check, Deployment, Plan, Release
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, RolloutInfo, Strategy
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, RolloutInfo, Strategy
 
 __all__ = ["Deployer"]
 
@@ -135,7 +134,8 @@ class Deployer:
                 behind it, or ``supersede`` it.
             on_exit: What follows if the body is left by an exception or cancelled before the
                 end: ``abort`` goes back and waits until it is back. With ``detach`` the
-                rollout is left as it is, however the body is left, for `recover` to go on with.
+                rollout is left as it is, however the body is left; after a `Rollout.resume` (or
+                another command) `recover` goes on with it.
 
         Yields:
             The rollout.
@@ -146,24 +146,9 @@ class Deployer:
             Unbound: If the plan names a check that this deployer was not given.
             JournalError: If the journal cannot be written.
         """
-        run, journal = await self._begun(plan, on_conflict)
+        run, journal = await begun(self._desk, plan, on_conflict)
         async with hosted(run, journal, on_exit=on_exit) as rollout:
             yield rollout
-
-    async def _begun(self, plan: Plan, on_conflict: OnConflict) -> tuple[Run, Journal]:
-        journal = self._desk.journal(plan)
-        refuse_unbound(plan, self._desk.checks)
-        await make_way(journal, tuple(base.target.id for base in plan.bases), on_conflict, self._recover)
-        await refuse_stale(plan, self._desk.backends)
-        lease = await begin(journal, plan, self._desk.clock, self._desk.ttl_ms)
-        run = self._desk.run(plan, lease, await journal.read(lease.rollout))
-        try:
-            # Somebody may have promoted between the first look and the lease.
-            await refuse_stale(plan, self._desk.backends)
-        except StalePlan as error:
-            await ended(run, Outcome.ABORTED, reason=str(error))
-            raise
-        return run, journal
 
     async def _recover(self, info: RolloutInfo) -> None:
         await recover_one(self._desk, self._desk.journal(info.plan), info)
@@ -184,12 +169,19 @@ class Deployer:
             Refused: As `plan` and `run` do, before anything has changed.
         """
         _, place = self._place(backend)
-        await make_way(place.journal, (target.id,), on_conflict, self._recover)
-        plan = await self.plan(target, release, strategy, backend=backend)
-        result = await self._through(plan, on_conflict)
-        if result.promoted:
-            return result
-        raise DeploymentError(await self._failure(plan, result), result)
+        while True:
+            await make_way(place.journal, (target.id,), on_conflict, self._recover)
+            plan = await self.plan(target, release, strategy, backend=backend)
+            try:
+                result = await self._through(plan, on_conflict)
+            except StalePlan:
+                # Another one that waited was faster: plan again for what it has left.
+                if on_conflict == "refuse":
+                    raise
+                continue
+            if result.promoted:
+                return result
+            raise DeploymentError(await self._failure(plan, result), result)
 
     async def _through(self, plan: Plan, on_conflict: OnConflict = "refuse") -> RolloutResult:
         async with self.run(plan, on_conflict=on_conflict) as rollout:
@@ -219,10 +211,14 @@ class Deployer:
 
         Raises:
             UnknownTarget: If nothing is deployed there.
+            Refused: If the journal does not know the release.
             DeploymentError: If it could not be done.
         """
         name, place, now = await self._standing(target, backend)
-        release = (await known_releases(place.journal, target))[str(now.stable)]
+        release = (await known_releases(place.journal, target)).get(str(now.stable))
+        if release is None:
+            msg = f"the release of {now.stable!r} at {target.id!r} is in no plan of this journal: deploy it instead"
+            raise Refused(msg)
         return await self._verb(restart_plan(target, now, release), name, place)
 
     async def _standing(self, target: Target, backend: str | None) -> tuple[str, Backend, Deployment]:
@@ -263,6 +259,9 @@ class Deployer:
         """
         if to is None:
             aborted = await self.abort(target, reason=reason or "rollback", backend=backend)
+            if aborted is not None and aborted.outcome is Outcome.NEEDS_ATTENTION:
+                msg = f"rollback of {target.id!r} did not reach its end: {aborted}"
+                raise RollbackError(msg)
             if aborted is not None and not aborted.promoted:
                 return aborted
         _, place = self._place(backend)
@@ -293,10 +292,11 @@ class Deployer:
         for info in await place.journal.rollouts(target.id, unfinished=True):
             if not info.open:
                 continue
-            rollout = Rollout(info.id, info.plan, place.journal)
-            await rollout.abort(reason)
-            await self._recover(info)
-            return await rollout.result()
+            try:
+                await Rollout(info.id, info.plan, place.journal).abort(reason)
+            except Refused:  # it has just ended by itself
+                return None
+            return await outcome(place.journal, info, self._recover)
         return None
 
     # From any process.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairdeploy.engine.run import Run
-from fairdeploy.errors import FairdeployError
 from fairdeploy.model import Base, Ended, Outcome, RevisionId, RolloutResult, TargetId, Verdict
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ async def _serving(run: Run) -> tuple[tuple[TargetId, RevisionId], ...]:
     for base in run.history.plan.bases:
         try:
             seen = await run.look(base)
-        except FairdeployError:
-            # What serves is told as far as it can be seen; the end itself must not wait for it.
+        except Exception:  # noqa: BLE001, S112 - what serves is told as far as it can be seen, and the end must not wait for it
             continue
         shares = seen.deployment.split.shares if seen.deployment.split else {}
         first = max(shares, key=lambda revision: shares[revision], default=None)

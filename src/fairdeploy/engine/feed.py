@@ -29,9 +29,9 @@ class Feed:
     def __init__(self, journal: Journal) -> None:
         """Begin reading at the journal's first record that is asked for."""
         self._journal = journal
-        self._last = 0
+        self._last: int | None = None
         self._news: dict[RolloutId, int] = {}
-        self._waiting: dict[RolloutId, int] = {}
+        self._waiting: dict[RolloutId, list[int]] = {}
         self._reading = False
         self._read = anyio.Event()
         self._nudge = anyio.Event()
@@ -47,42 +47,43 @@ class Feed:
         Raises:
             JournalError: If the journal cannot be read.
         """
-        self._waiting[rollout] = self._waiting.get(rollout, 0) + 1
+        # Told before the first look, so that nothing can come between that look and the waiting.
+        self._waiting.setdefault(rollout, []).append(since)
         try:
             events = await self._journal.read(rollout, since=since)
             while not events:
-                seen = max(since, self._news.get(rollout, 0))
-                await self._newer(rollout, seen)
+                await self._newer(rollout, since)
                 events = await self._journal.read(rollout, since=since)
             return events
         finally:
-            self._leave(rollout)
+            self._leave(rollout, since)
 
-    def _leave(self, rollout: RolloutId) -> None:
-        self._waiting[rollout] -= 1
+    def _leave(self, rollout: RolloutId, since: int) -> None:
+        self._waiting[rollout].remove(since)
         if not self._waiting[rollout]:
             del self._waiting[rollout]
             self._news.pop(rollout, None)
 
-    async def _newer(self, rollout: RolloutId, seen: int) -> None:
-        while self._news.get(rollout, 0) <= seen:
+    async def _newer(self, rollout: RolloutId, since: int) -> None:
+        while self._news.get(rollout, 0) <= since:
             if self._reading:
                 await self._read.wait()
                 continue
             self._reading = True
             try:
-                await self._look(seen)
+                await self._look()
             finally:
                 self._reading = False
                 read, self._read = self._read, anyio.Event()
                 read.set()
 
-    async def _look(self, seen: int) -> None:
+    async def _look(self) -> None:
         nudge = self._nudge
         with anyio.move_on_after(_INTERVAL):
             await nudge.wait()
-        # Whoever waits has read its own rollout up to here; a long journal is not read from its start.
-        self._last = self._last or seen
+        if self._last is None:
+            # Whoever waits has read its own rollout up to here; a long journal is not read from its start.
+            self._last = min(min(each) for each in self._waiting.values())
         for event in await self._journal.read(None, since=self._last):
             self._last = max(self._last, event.seq)
             if event.rollout in self._waiting:

@@ -132,7 +132,7 @@ class Watch:
             self.seen.clear()
         self.seen.append((now, counters))
         if check.window_ms is None:
-            while len(self.seen) > 2:  # noqa: PLR2004 - only the first and the last are needed
+            while len(self.seen) > 2:
                 del self.seen[1]
         else:
             while len(self.seen) > 1 and (now - self.seen[1][0]) * 1000 >= check.window_ms:
@@ -151,16 +151,18 @@ class Watch:
 
     async def _follow(self, result: CheckResult) -> None:
         action = self.guard.on[result.verdict]
-        if result.verdict is not self.verdict:
+        new = result.verdict is not self.verdict
+        if new:
             self.verdict = result.verdict
             await self.run.record(
                 Judged(guard=self.guard.id, verdict=result.verdict, action=action, message=result.message)
             )
         if action is Action.HOLD:
-            action = await self._hold(result)
+            action, new = await self._hold(result), True
         else:
             await self._release(result.message)
-        if action is Action.PAUSE:
+        if action is Action.PAUSE and new:
+            # Once for each change of verdict: whoever resumes knows better, until something new is seen.
             await self._pause(result)
         elif action is Action.ROLLBACK:
             self._convict(result)

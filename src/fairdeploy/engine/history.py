@@ -87,8 +87,6 @@ class History:
                 self.undoing = record
             case Parked():
                 self.parked = record
-            case TookOver():
-                self.parked = None
             case Paused():
                 self.paused = True
             case Resumed():
@@ -98,7 +96,8 @@ class History:
                 self.due.append(record)
             case Ended():
                 self.result = record.result
-            case Began() | Retried() | Progressed() | Held() | Released() | Command():
+            case Began() | TookOver() | Retried() | Progressed() | Held() | Released() | Command():
+                # Being taken over does not change what a parked rollout waits for, nor until when.
                 pass
             case _:
                 assert_never(record)

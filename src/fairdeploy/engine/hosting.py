@@ -44,6 +44,8 @@ async def hosted(
                 await drive(run, journal, direction, since=since)
             except FairdeployError as error:
                 trouble.append(error)
+                # Nobody drives it any more: a body that waits for its end would wait for ever.
+                tasks.cancel_scope.cancel()
             finally:
                 done.set()
                 feed_of(journal).wake()
@@ -65,7 +67,9 @@ async def hosted(
             )
         with anyio.CancelScope(shield=True):
             await done.wait()
+        if trouble and isinstance(left, anyio.get_cancelled_exc_class()):
+            raise left  # to the scope that was cancelled above
+    if trouble and (left is None or isinstance(left, anyio.get_cancelled_exc_class())):
+        raise trouble[0]
     if left is not None:
         raise left
-    if trouble:
-        raise trouble[0]

@@ -6,6 +6,8 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import anyio
+
 from fairdeploy.engine.feed import feed_of
 from fairdeploy.engine.holder import this_holder, who
 from fairdeploy.engine.rollout import Rollout
@@ -14,13 +16,17 @@ from fairdeploy.model import Command, Plan, RolloutId, TargetId
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from fairdeploy.model import RolloutResult
     from fairdeploy.protocols import Clock, Journal, Lease, RolloutInfo
 
-__all__ = ["OnConflict", "begin", "make_way", "new_rollout_id"]
+__all__ = ["OnConflict", "begin", "make_way", "new_rollout_id", "outcome"]
 
 OnConflict: TypeAlias = Literal["refuse", "queue", "supersede"]
 """``refuse``: raise `LeaseHeld`. ``queue``: wait until the target is free. ``supersede``: the
 other rollout goes back to its base first."""
+
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks at whether the program that is waited for still lives."""
 
 
 def new_rollout_id(clock: Clock) -> RolloutId:
@@ -63,8 +69,24 @@ async def make_way(
             info = open_now[0]
             if on_conflict == "supersede":
                 await _supersede(journal, info)
-            await recover(info)
-            await Rollout(info.id, info.plan, journal).result()
+            await outcome(journal, info, recover)
+
+
+async def outcome(
+    journal: Journal, info: RolloutInfo, recover: Callable[[RolloutInfo], Awaitable[object]]
+) -> RolloutResult:
+    """Wait for a rollout's end, and recover it if whoever drives it dies meanwhile.
+
+    Raises:
+        JournalError: If the journal cannot be read or written.
+    """
+    rollout = Rollout(info.id, info.plan, journal)
+    while True:
+        await recover(info)
+        with anyio.move_on_after(_LOOK_AGAIN):
+            return await rollout.result()
+        open_now = await journal.rollouts(info.plan.bases[0].target.id, unfinished=True)
+        info = next((each for each in open_now if each.id == info.id), info)
 
 
 async def _supersede(journal: Journal, info: RolloutInfo) -> None:

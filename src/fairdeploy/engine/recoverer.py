@@ -14,7 +14,7 @@ from fairdeploy.engine.hosting import hosted
 from fairdeploy.engine.lease import begin
 from fairdeploy.engine.planning import observed, refuse_unbound
 from fairdeploy.engine.recovery import direction_of, is_left, obeyed_until, retirement
-from fairdeploy.errors import LeaseHeld, UnknownRollout
+from fairdeploy.errors import FairdeployError, LeaseHeld, UnknownRollout
 from fairdeploy.model import Base, Due, RolloutResult, Settled
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
                     tasks.start_soon(found.one, desk, journal, info)
     for journal in desk.journals():
         await sweep(desk, journal)
+    if found.errors:
+        raise found.errors[0]
     return tuple(sorted(found.results, key=lambda result: result.started_ms))
 
 
@@ -45,9 +47,15 @@ async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
 @dataclass(slots=True)
 class _Found:
     results: list[RolloutResult] = field(default_factory=list)
+    errors: list[FairdeployError] = field(default_factory=list)
 
     async def one(self, desk: Desk, journal: Journal, info: RolloutInfo) -> None:
-        result = await recover_one(desk, journal, info)
+        try:
+            result = await recover_one(desk, journal, info)
+        except FairdeployError as error:
+            # One that cannot be recovered must not keep the others from it.
+            self.errors.append(error)
+            return
         if result is not None:
             self.results.append(result)
 
@@ -114,7 +122,8 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due)
             return
         run = desk.run(plan, lease, await journal.read(lease.rollout))
         async with hosted(run, journal, on_exit="abort") as rollout:
-            await rollout.result()
+            if not (await rollout.result()).promoted:
+                return
     await journal.send(
         info.id, Settled(step=f"due:{due.revision}", detail="kept: it serves" if wanted else "retired")
     )

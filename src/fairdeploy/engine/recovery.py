@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fairdeploy.engine.control import Stop
+from fairdeploy.engine.control import Control, Stop
 from fairdeploy.engine.history import History
 from fairdeploy.engine.holder import holder_is_dead
 from fairdeploy.model import Base, Command, Due, Event, Parked, Plan, Retire
@@ -51,9 +51,15 @@ def _parked(events: Sequence[Event]) -> Event | None:
 
 
 def obeyed_until(events: Sequence[Event]) -> int:
-    """Return up to which position commands count as obeyed: those sent to a parked rollout are not."""
+    """Return up to which position commands count as obeyed.
+
+    Those that come after the holder's last record were not, or may not have been: they are
+    obeyed again. (What was obeyed leaves a record, but for a repeated pause or resume.)
+    """
     parked = _parked(events)
-    return parked.seq if parked is not None else (events[-1].seq if events else 0)
+    if parked is not None:
+        return parked.seq
+    return max((event.seq for event in events if not isinstance(event.record, Command)), default=0)
 
 
 def direction_of(info: RolloutInfo, history: History, events: Sequence[Event]) -> Direction:
@@ -67,6 +73,9 @@ def direction_of(info: RolloutInfo, history: History, events: Sequence[Event]) -
     if history.undoing is not None:
         undoing = history.undoing
         return Stop(outcome=undoing.outcome, reason=undoing.reason, evidence=undoing.evidence)
+    # Whoever asked for it may have asked a dead program; it is owed an answer.
+    if (asked := _asked_to_stop(events)) is not None:
+        return asked
     if _parked(events) is not None or info.plan.undo.on_crash == "resume":
         return "forward"
     step = history.intended[-1] if history.intended else "its first step"
@@ -77,6 +86,14 @@ def direction_of(info: RolloutInfo, history: History, events: Sequence[Event]) -
         reason=f"the deploying program ({holder}) was gone at {step!r}",
         evidence=evidence,
     )
+
+
+def _asked_to_stop(events: Sequence[Event]) -> Stop | None:
+    control = Control()
+    for event in events:
+        if isinstance(event.record, Command):
+            control.obey(event.record)
+    return control.stopped if isinstance(control.stopped, Stop) else None
 
 
 def retirement(base: Base, due: Due) -> Plan:

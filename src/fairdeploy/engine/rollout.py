@@ -104,9 +104,11 @@ class Rollout:
         self, verb: Literal["pause", "resume", "promote", "abort"], reason: str, *, full: bool = False
     ) -> None:
         events = await self._journal.read(self._id)
-        if events and isinstance(events[-1].record, Ended):
-            msg = f"rollout {self._id!r} has ended ({events[-1].record.result.outcome}): there is nothing to {verb}"
-            raise Refused(msg)
+        for event in events:
+            if isinstance(event.record, Ended):
+                outcome = event.record.result.outcome
+                msg = f"rollout {self._id!r} has ended ({outcome}): there is nothing to {verb}"
+                raise Refused(msg)
         await self._journal.send(self._id, Command(verb=verb, full=full, reason=reason, by=who()))
         feed_of(self._journal).wake()
 
@@ -121,6 +123,7 @@ class Events:
         self._journal = journal
         self._since = since
         self._read: deque[Event] = deque()
+        self._begun = False
         self._ended = False
 
     def __aiter__(self) -> Self:
@@ -134,6 +137,8 @@ class Events:
             StopAsyncIteration: After the end.
             JournalError: If the journal cannot be read.
         """
+        if not self._begun:
+            await self._begin()
         if not self._read:
             if self._ended:
                 raise StopAsyncIteration
@@ -142,3 +147,10 @@ class Events:
         self._since = event.seq
         self._ended = self._ended or isinstance(event.record, Ended)
         return event
+
+    async def _begin(self) -> None:
+        """Find out whether the end was before the beginning: nothing would follow for ever."""
+        if self._since:
+            before = await self._journal.read(self._rollout)
+            self._ended = any(isinstance(e.record, Ended) and e.seq <= self._since for e in before)
+        self._begun = True

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "StepFailed"]
 
 
-class StepFailed(Exception):  # noqa: N818 - control flow inside the engine, never seen outside
+class StepFailed(Exception):
     """A step cannot be completed.
 
     Attributes:

@@ -14,7 +14,7 @@ from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.engine.settle import settle
 from fairdeploy.engine.steps import carry_out
 from fairdeploy.engine.undo import next_undo
-from fairdeploy.errors import FairdeployError, Fenced
+from fairdeploy.errors import FairdeployError, Fenced, JournalError
 from fairdeploy.model import (
     AwaitReady,
     Command,
@@ -44,6 +44,8 @@ __all__ = ["Direction", "drive"]
 Direction: TypeAlias = Literal["forward"] | Stop
 """Where to: on with the plan, or back for a reason."""
 
+_READ_AGAIN = 1.0
+"""Seconds between two attempts to read commands after one has failed."""
 _RETRY_UNDO = 0.5
 """Seconds between two attempts of the way back after one has failed."""
 
@@ -91,7 +93,8 @@ async def _live(run: Run, direction: Direction) -> None:
         case Stop():
             await _back(run, stop)
         case Leave(why="detached"):
-            await run.record(Parked(then="resume"))
+            # In the middle of an approval it stays parked for that, with its date.
+            await run.record(run.history.parked or Parked(then="resume"))
         case Leave():
             pass
 
@@ -103,7 +106,13 @@ async def _obey(run: Run, journal: Journal, since: int) -> None:
     """Obey commands from any process."""
     feed = feed_of(journal)
     while True:
-        for event in await feed.after(run.id, since):
+        try:
+            events = await feed.after(run.id, since)
+        except JournalError:
+            # A journal that cannot be read for a moment is no reason to let go of the traffic.
+            await anyio.sleep(_READ_AGAIN)
+            continue
+        for event in events:
             since = event.seq
             await _obey_one(run, event)
 
@@ -231,7 +240,7 @@ async def _undo(run: Run) -> None:
 async def _undo_one(run: Run, step: Step) -> None:
     if not isinstance(step, Start | Scale | AwaitReady | Shift | Drain | Retire):
         msg = f"the way back has no step of kind {step.kind!r}"
-        raise AssertionError(msg)
+        raise TypeError(msg)
     run.control.step = step.id
     await run.record(Intended(step=step.id, phase="undo", undo=step))
     detail = await settle(run, step, backwards=True)

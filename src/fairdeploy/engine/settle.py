@@ -166,7 +166,7 @@ class _Settling:
             backend=self.run.backend(self.base),
             base=self.base,
             plan=self.run.history.plan,
-            fence=self.run.tenure.fence(self.step.id),
+            fence=await self.run.tenure.fence(self.step.id),
         )
 
     async def _endure(self, error: FairdeployError) -> None:
@@ -176,7 +176,7 @@ class _Settling:
         if not error.retryable:
             words = error.last_words if isinstance(error, StartError) else ()
             await self._fail(str(error).partition("\n")[0], words)
-        self.asked = None
+        self.asked = self.steady_since = None
         if str(error) != self.trouble:
             self.trouble = str(error)
             await self.run.record(Retried(step=self.step.id, error=f"{type(error).__name__}: {error}"))

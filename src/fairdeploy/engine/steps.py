@@ -38,6 +38,8 @@ __all__ = ["carry_out"]
 
 _JOB_LOOK = 0.1
 """Seconds between two looks at a running job."""
+_LOOK = 0.02
+"""Seconds between two looks at whether the checks have answered."""
 
 
 async def carry_out(run: Run, step: Step) -> str:
@@ -94,10 +96,14 @@ async def _verify(run: Run, step: Verify) -> str:
             kind = "" if isinstance(error, FairdeployError) else f"{type(error).__name__}: "
             results[index] = CheckResult(Verdict.ERROR, f"{kind}{error}")
 
-    with anyio.move_on_after(step.deadline_ms / 1000):
+    with anyio.move_on_after(step.deadline_ms / 1000) as scope:
         async with anyio.create_task_group() as tasks:
             for index, check in enumerate(step.checks):
                 tasks.start_soon(one, index, check)
+            while len(results) < len(step.checks):
+                if run.control.stopped is not None:
+                    scope.cancel()
+                await run.control.wait(_LOOK)
     run.control.check()
     return await _verified(run, step, results)
 
@@ -124,22 +130,27 @@ async def _job(run: Run, step: RunJob) -> str:
         msg = f"job {step.job.name!r} cannot run: the plan does not hold the release of {step.revision!r}"
         raise StepFailed(msg)
     began = run.clock.monotonic()
+    output: tuple[str, ...] = ()
     while True:
         run.control.check()
         try:
             state = await run.backend(base).execute(
-                base.target, step.revision, release, step.job, run.tenure.fence(step.id)
+                base.target, step.revision, release, step.job, await run.tenure.fence(step.id)
             )
         except Fenced:
             raise
         except FairdeployError as error:
-            raise StepFailed(f"job {step.job.name!r} could not be run: {error}") from None
-        if state.phase == "succeeded":
-            return f"job {step.job.name!r} succeeded"
-        if state.phase == "failed":
-            raise StepFailed(f"job {step.job.name!r} failed with exit code {state.exit_code}", state.output)
+            if not error.retryable:
+                raise StepFailed(f"job {step.job.name!r} could not be run: {error}") from None
+            output = (f"{type(error).__name__}: {error}",)
+        else:
+            output = state.output
+            if state.phase == "succeeded":
+                return f"job {step.job.name!r} succeeded"
+            if state.phase == "failed":
+                raise StepFailed(f"job {step.job.name!r} failed with exit code {state.exit_code}", output)
         if (run.clock.monotonic() - began) * 1000 > step.deadline_ms:
             raise StepFailed(
-                f"job {step.job.name!r} did not end within {step.deadline_ms / 1000:g} s", state.output
+                f"job {step.job.name!r} did not end within {step.deadline_ms / 1000:g} s", output
             )
         await run.control.wait(_JOB_LOOK)

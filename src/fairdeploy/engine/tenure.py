@@ -21,6 +21,8 @@ _STOP = 2 / 3
 """Shares of the time to live after which a lease is renewed, and after which, without a
 renewal, no effect is begun. Measured on the monotonic clock, so that a wall clock that
 jumps cannot make a lost lease look live."""
+_AGAIN = 0.2
+"""Seconds between two attempts to write a record."""
 
 
 @final
@@ -41,33 +43,64 @@ class Tenure:
         """The fencing token."""
         return self._lease.epoch
 
-    def fence(self, step: str) -> Fence:
+    async def fence(self, step: str) -> Fence:
         """Return what goes with the effects of a step.
 
+        A lease that was not renewed for too long is renewed first: this process may have been
+        stopped for a while, and whether somebody has taken over meanwhile, the journal knows.
+
         Raises:
-            Fenced: If the lease has not been renewed for too long to begin an effect.
+            Fenced: If somebody has taken over.
+            JournalError: If the lease cannot be renewed.
         """
-        age = (self._clock.monotonic() - self._granted) * 1000
-        if age > self._lease.ttl_ms * _STOP:
-            msg = f"the lease of rollout {self._lease.rollout!r} has not been renewed for {age / 1000:.1f} s"
-            raise Fenced(msg)
+        if self._clock.monotonic() - self._granted > self._sure:
+            await self.renew()
         return Fence(epoch=self._lease.epoch, key=f"{self._lease.rollout}:{step}")
 
+    @property
+    def _sure(self) -> float:
+        return self._lease.ttl_ms * _STOP / 1000
+
+    async def renew(self) -> None:
+        """Renew the lease now.
+
+        Raises:
+            Fenced: If somebody has taken over; the rollout is stopped.
+            JournalError: If it cannot be written.
+        """
+        asked = self._clock.monotonic()
+        try:
+            self._lease = await self._journal.renew(self._lease)
+        except Fenced:
+            if not self.ended:
+                self._control.stop(Leave(why="fenced"))
+            raise
+        self._granted = asked
+
     async def append(self, *records: Record, end: bool = False) -> int:
-        """Append under the lease. Not interrupted half-way.
+        """Append under the lease. Not interrupted half-way; tried again while the lease is sure.
 
         Raises:
             Fenced: If somebody has taken over; the rollout is stopped.
             JournalError: If it cannot be written.
         """
         with anyio.CancelScope(shield=True):
+            seq = await self._appended(*records, end=end)
+        self.ended = self.ended or end
+        return seq
+
+    async def _appended(self, *records: Record, end: bool) -> int:
+        until = self._clock.monotonic() + self._sure
+        while True:
             try:
-                seq = await self._journal.append(self._lease, *records, end=end)
+                return await self._journal.append(self._lease, *records, end=end)
             except Fenced:
                 self._control.stop(Leave(why="fenced"))
                 raise
-        self.ended = self.ended or end
-        return seq
+            except JournalError as error:
+                if not error.retryable or self._clock.monotonic() >= until:
+                    raise
+            await anyio.sleep(_AGAIN)
 
     async def keep(self) -> None:
         """Renew until cancelled or the rollout has ended."""
@@ -75,15 +108,11 @@ class Tenure:
             await anyio.sleep(self._lease.ttl_ms * _RENEW / 1000)
             if self.ended:
                 return
-            asked = self._clock.monotonic()
             try:
-                self._lease = await self._journal.renew(self._lease)
+                await self.renew()
             except Fenced:
-                if not self.ended:
-                    self._control.stop(Leave(why="fenced"))
                 return
             except JournalError:
                 # Not renewed is not lost: `fence` stops the effects in time, and the next
                 # attempt, a third of the time to live later, may succeed.
                 continue
-            self._granted = asked

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from fairdeploy.engine.decide import Done, Situation, decide
-from fairdeploy.model import AwaitReady, Base, Drain, Promote, Retire, Scale, Shift, Step
+from fairdeploy.model import AwaitReady, Base, Drain, Promote, Retire, Scale, Shift, Start, Step
 
 if TYPE_CHECKING:
     from fairdeploy.engine.history import History
     from fairdeploy.engine.world import Seen
-    from fairdeploy.model import TargetId
+    from fairdeploy.model import RevisionId, TargetId
 
 __all__ = ["next_undo"]
 
@@ -46,11 +46,13 @@ def _way_back(base: Base, history: History, seen: Seen) -> Iterator[Step]:
         yield from _forgotten(base, history, seen)
     elif history.plan.undo.exclusive:
         yield from _candidate(base, history, seen)
+        yield from _leavers(base, history, seen)
         yield from _capacity(base, history, seen)
         yield from _traffic(base, history, seen)
     else:
         yield from _capacity(base, history, seen)
         yield from _traffic(base, history, seen)
+        yield from _leavers(base, history, seen)
         yield from _candidate(base, history, seen)
 
 
@@ -64,16 +66,33 @@ def _capacity(base: Base, history: History, seen: Seen) -> Iterator[Step]:
     if stable is None or not base.replicas:
         return
     revision = seen.revision(stable)
-    # What quiesces was taken out of the router by us and is on its way: it is stopped and replaced.
-    if len(revision.active) < base.replicas or revision.quiescing:
-        yield Scale(
-            _id(history, "scale"),
-            target=base.target.id,
-            revision=stable,
-            replicas=max(base.replicas, len(revision.active)),
-        )
+    # What quiesces does not come back: it is replaced here, and stopped by `_leavers` once it is idle.
+    if len(revision.active) < base.replicas:
+        yield Start(_id(history, "start"), target=base.target.id, revision=stable, replicas=base.replicas)
     if len(revision.ready) < base.replicas and not _given_up(base, history):
         yield AwaitReady(_id(history, "ready"), target=base.target.id, revision=stable, deadline_ms=_READY_MS)
+
+
+def _leavers(base: Base, history: History, seen: Seen) -> Iterator[Step]:
+    """Stop what the rollout had marked to go, once nothing is in flight on it."""
+    stable = base.stable
+    if stable is None or not seen.revision(stable).quiescing:
+        return
+    keep = len(seen.revision(stable).active)
+    if not _drained(base, history, stable):
+        yield Drain(
+            _id(history, "drain"),
+            target=base.target.id,
+            revision=stable,
+            keep=keep,
+            requests_ms=base.target.drain_ms,
+            streams_ms=base.target.stream_drain_ms,
+        )
+    yield Scale(_id(history, "scale"), target=base.target.id, revision=stable, replicas=keep)
+
+
+def _drained(base: Base, history: History, revision: RevisionId) -> bool:
+    return any(isinstance(step, Drain) and step.revision == revision for step in _settled(base, history))
 
 
 _READY_MS = 60_000
@@ -92,11 +111,25 @@ def _undone(base: Base, history: History) -> list[Step]:
     ]
 
 
+def _settled(base: Base, history: History) -> list[Step]:
+    """Return those of them that were observed."""
+    return [step for step in _undone(base, history) if step.id in history.undo_settled]
+
+
+def _started(base: Base, history: History) -> bool:
+    """Whether the rollout has asked for any instance of its candidate."""
+    steps = (history.plan.step(step) for step in history.intended)
+    return any(
+        isinstance(step, Start | Scale) and step.target == base.target.id and step.revision == base.candidate
+        for step in steps
+    )
+
+
 def _must_stop_traffic(base: Base, history: History, seen: Seen) -> bool:
     """Whether a candidate that may not run beside stable still has to lose its traffic first."""
     if seen.traffic is None or base.stable is None or not history.plan.undo.exclusive:
         return False
-    return not any(isinstance(step, Shift) for step in _undone(base, history))
+    return not any(isinstance(step, Shift) for step in _settled(base, history))
 
 
 def _traffic(base: Base, history: History, seen: Seen) -> Iterator[Step]:
@@ -107,7 +140,8 @@ def _traffic(base: Base, history: History, seen: Seen) -> Iterator[Step]:
     if seen.traffic.written is None and split is None:
         return
     situation = Situation(plan=history.plan, base=base, rule=shift, backwards=True)
-    if base.stable is None and seen.traffic.written is not None and seen.traffic.split is None:
+    silent = seen.traffic.written is not None and seen.traffic.split is None and seen.traffic.acknowledged
+    if base.stable is None and silent:
         return
     if not isinstance(decide(shift, situation, seen), Done):
         yield shift
@@ -118,10 +152,11 @@ def _candidate(base: Base, history: History, seen: Seen) -> Iterator[Step]:
     candidate = base.candidate
     if candidate is None or candidate == base.stable or candidate in base.revisions:
         return
-    done = [step for step in _undone(base, history) if step.id in history.undo_settled]
+    if not _started(base, history):
+        return
     if _must_stop_traffic(base, history, seen):
         yield Shift(_id(history, "shift"), target=base.target.id, split=None)
-    if not any(isinstance(step, Drain) for step in done) and seen.revision(candidate).instances:
+    if not _drained(base, history, candidate) and seen.revision(candidate).instances:
         yield Drain(
             _id(history, "drain"),
             target=base.target.id,
@@ -130,7 +165,8 @@ def _candidate(base: Base, history: History, seen: Seen) -> Iterator[Step]:
             streams_ms=base.target.stream_drain_ms,
         )
     # Asked for once even if nothing is seen: a look may be stale, or an instance still on its way up.
-    if not any(isinstance(step, Retire) for step in done) or seen.deployment.revision(candidate) is not None:
+    retired = any(isinstance(step, Retire) for step in _settled(base, history))
+    if not retired or seen.deployment.revision(candidate) is not None:
         yield Retire(_id(history, "retire"), target=base.target.id, revision=candidate)
 
 

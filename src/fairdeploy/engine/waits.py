@@ -20,6 +20,8 @@ __all__ = ["approve", "bake", "seconds_until_open"]
 
 _TICK = 1.0
 """Seconds between two looks at the instances while nothing else happens."""
+_LONGEST_WAIT = 60.0
+"""Seconds between two looks at the wall clock, by which approvals and windows are dated."""
 
 
 async def bake(run: Run, step: Bake) -> str:
@@ -65,7 +67,7 @@ async def _keep_members(run: Run, step: Bake, base: Base) -> None:
                 backend=backend,
                 base=base,
                 plan=run.history.plan,
-                fence=run.tenure.fence(step.id),
+                fence=await run.tenure.fence(step.id),
             )
     except Fenced:
         raise
@@ -88,22 +90,31 @@ async def approve(run: Run, step: Await) -> str:
             await run.record(Resumed(reason="approved" if step.reason == "approval" else "window skipped"))
             return "approved"
         now_ms = run.wall_ms()
-        if step.window is not None and not (closed := seconds_until_open(step.window, now_ms)):
-            await run.record(Resumed(reason="the window is open"))
-            return "the window is open"
+        left = (until - now_ms) / 1000
+        if step.window is not None:
+            closed = seconds_until_open(step.window, now_ms)
+            if not closed:
+                await run.record(Resumed(reason="the window is open"))
+                return "the window is open"
+            left = min(left, closed)
         if now_ms >= until:
             return await _run_out(run, step)
-        left = (until - now_ms) / 1000
-        await control.wait(min(left, closed) if step.window is not None else left)
+        # The wall clock may be set meanwhile: look at it now and then.
+        await control.wait(min(left, _LONGEST_WAIT))
 
 
 async def _parked_until(run: Run, step: Await) -> int:
     """Return when the wait runs out. A rollout that was parked before, by a dead program, keeps its date."""
     parked = run.history.parked
     if parked is not None and parked.until_ms is not None:
-        return parked.until_ms
-    until = run.wall_ms() + step.timeout_ms
+        until = parked.until_ms
+    else:
+        # An approval answers what was asked: a `promote` from before the question is none.
+        run.control.skips = 0
+        until = run.wall_ms() + step.timeout_ms
     await run.record(Parked(until_ms=until, then="undo" if step.then == "abort" else "resume"))
+    # Parking gives the lease back early, for when nobody stays; but this process does.
+    await run.tenure.renew()
     return until
 
 

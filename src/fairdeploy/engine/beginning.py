@@ -1,0 +1,66 @@
+"""From a plan to a rollout in the hands of this process: the lease, and two looks whether the plan still fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from fairdeploy.engine.ends import ended
+from fairdeploy.engine.lease import OnConflict, begin, make_way
+from fairdeploy.engine.planning import refuse_stale, refuse_unbound
+from fairdeploy.engine.recoverer import recover_one
+from fairdeploy.errors import LeaseHeld
+from fairdeploy.model import Outcome
+
+if TYPE_CHECKING:
+    from fairdeploy.engine.desk import Desk
+    from fairdeploy.engine.run import Run
+    from fairdeploy.model import Plan
+    from fairdeploy.protocols import Journal, RolloutInfo
+
+__all__ = ["begun"]
+
+_LAST_WORD = 10.0
+"""Seconds to record that a rollout was not begun after all."""
+
+
+async def begun(desk: Desk, plan: Plan, on_conflict: OnConflict) -> tuple[Run, Journal]:
+    """Take the lease for a plan that still fits; if it does not, nothing has changed.
+
+    Raises:
+        StalePlan: If a target has moved since the plan was made.
+        LeaseHeld: If another rollout acts on a target, with ``refuse``.
+        Unbound: If the plan names a check that this deployer was not given.
+        JournalError: If the journal cannot be written.
+    """
+    journal = desk.journal(plan)
+    refuse_unbound(plan, desk.checks)
+    run = await _leased(desk, journal, plan, on_conflict)
+    try:
+        # Somebody may have promoted between the first look and the lease.
+        await refuse_stale(plan, desk.backends)
+    except BaseException as error:
+        with anyio.move_on_after(_LAST_WORD, shield=True):
+            await ended(run, Outcome.ABORTED, reason=f"not begun: {str(error) or type(error).__name__}")
+        raise
+    return run, journal
+
+
+async def _leased(desk: Desk, journal: Journal, plan: Plan, on_conflict: OnConflict) -> Run:
+    async def recover(info: RolloutInfo) -> None:
+        await recover_one(desk, journal, info)
+
+    targets = tuple(base.target.id for base in plan.bases)
+    while True:
+        await make_way(journal, targets, on_conflict, recover)
+        await refuse_stale(plan, desk.backends)
+        try:
+            # Nothing may come between the lease and whoever gives it back.
+            with anyio.CancelScope(shield=True):
+                lease = await begin(journal, plan, desk.clock, desk.ttl_ms)
+                return desk.run(plan, lease, await journal.read(lease.rollout))
+        except LeaseHeld:
+            # Of several that waited, another one was faster.
+            if on_conflict == "refuse":
+                raise

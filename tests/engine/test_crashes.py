@@ -1,0 +1,146 @@
+"""A program may die anywhere: what it left is brought to one of two ends, and its journal says which."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from fairdeploy.engine import Deployer
+from fairdeploy.errors import DeploymentError
+from fairdeploy.model import Release, Split
+from fairdeploy.protocols import Strategy
+from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling
+from fairdeploy.testing.simulation import Behaviour, World
+from tests.engine.simulated import (
+    BUSY,
+    ONE,
+    SHOP,
+    TWO,
+    House,
+    Life,
+    live,
+    promotion_was_intended,
+    recovered,
+    virtually,
+)
+
+BAD = Behaviour(error_share=0.05)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a program was doing when it died."""
+
+    before: tuple[Release, ...]
+    deed: Callable[[Deployer], Awaitable[object]]
+    new: Release | None = None
+    downtime: bool = False
+    bad: bool = False
+    short: bool = False
+
+    @property
+    def base(self) -> Release | None:
+        """What was stable when it began."""
+        return self.before[-1] if self.before else None
+
+
+def deploying(strategy: Strategy, new: Release = TWO) -> Callable[[Deployer], Awaitable[object]]:
+    """Return the deed of deploying a release."""
+
+    async def deed(deployer: Deployer) -> None:
+        with suppress(DeploymentError):
+            await deployer.deploy(SHOP, new, strategy)
+
+    return deed
+
+
+CANARY = Canary(steps=(25, 100), bake=3, keep_warm=0)
+STORIES = {
+    "canary": Story((ONE,), deploying(CANARY), TWO),
+    "canary with a smoke header": Story(
+        (ONE,), deploying(Canary(steps=(50, 100), bake=1, keep_warm=0, smoke_header=("x-smoke", "1"))), TWO
+    ),
+    "bad canary": Story((ONE,), deploying(Canary(steps=(25, 100), bake=30, keep_warm=0)), TWO, bad=True),
+    "blue-green": Story((ONE,), deploying(BlueGreen(watch=2, keep_warm=0)), TWO),
+    "rolling": Story((ONE,), deploying(Rolling(max_surge=1)), TWO),
+    "rolling without surge": Story(
+        (ONE,), deploying(Rolling(max_surge=0, max_unavailable=1)), TWO, short=True
+    ),
+    "recreate": Story((ONE,), deploying(Recreate(watch=1)), TWO, downtime=True),
+    "first deploy": Story((), deploying(CANARY), TWO, downtime=True),
+    "rollback": Story((ONE, TWO), lambda deployer: deployer.rollback(SHOP), ONE),
+    "scale up": Story((ONE,), lambda deployer: deployer.scale(SHOP, 5)),
+    "scale down": Story((ONE,), lambda deployer: deployer.scale(SHOP, 1)),
+    "restart": Story((ONE,), lambda deployer: deployer.restart(SHOP)),
+}
+
+
+def house_of(story: Story) -> House:
+    """Return the world that a story begins in."""
+    bad = {TWO.revision: BAD} if story.bad else {}
+    return House(World(bad, demand=BUSY, check_seconds=0.01))
+
+
+async def looks_right(house: House, story: Story) -> None:
+    """The world is at the end that the journal demands, and was never in harm's way."""
+    promoted = story.new is not None and await promotion_was_intended(house)
+    wanted = story.new if promoted else story.base
+    assert house.stable() == (wanted.revision if wanted else None)
+    assert house.split() == (Split.all_to(wanted.revision) if wanted else None)
+    counts = house.counts()
+    assert set(counts) == ({wanted.revision} if wanted else set())
+    least = 1 if story.new is None else 3
+    assert all(least <= count <= 5 for count in counts.values())
+    assert not any(machine.quiescing for machine in house.world.place(SHOP.id).running())
+    if wanted is None:
+        assert house.world.place(SHOP.id).documents == []
+    lost = [loss for loss in house.world.losses if not (story.downtime and loss.cause == "no_member")]
+    assert lost == []
+
+
+async def complaint(story: Story, *deaths: int) -> tuple[str, bool]:
+    """Let a program die, its successors too; return what is wrong in the end, and whether all died."""
+    house = house_of(story)
+    await house.standing(*story.before)
+    house.world.violations.clear()
+    life = Life(deaths[0])
+    if not await live(house, life, story.deed):
+        return "", False
+    where = [life.where]
+    for death in deaths[1:]:
+        life = Life(death)
+        house.world.clock.jump(60)  # type: ignore[attr-defined]  # a `VirtualClock`
+        await live(house, life, lambda deployer: deployer.recover())
+        where.append(life.where)
+    begun = len(await house.backend.journal.rollouts()) > len(story.before)
+    await recovered(house)
+    infos = await house.backend.journal.rollouts()
+    try:
+        assert all(info.result is not None for info in infos)
+        if begun:
+            await looks_right(house, story)
+        else:
+            assert house.stable() == (story.base.revision if story.base else None)
+        # Where an instance may be missing, a share may be one instance short.
+        assert [said for said in house.world.violations if not (story.short and said[:2] == "I1")] == []
+    except AssertionError as error:
+        return f"died {' and then '.join(where)} ({deaths}): {error}\n{house.world.violations}", True
+    return "", True
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_after_a_death_anywhere_recovery_reaches_the_end_that_the_journal_demands(name: str) -> None:
+    """Base where no promotion was intended, promoted where one was; nothing left over, nothing lost."""
+    wrong = []
+    death, died = 0, True
+    while died:
+        death += 1
+        said, died = virtually(partial(complaint, STORIES[name], death))
+        if said:
+            wrong.append(said)
+    assert death > 5, "the story has hardly any boundaries"
+    assert not wrong, f"{len(wrong)} of {death}: " + "\n\n".join(wrong[:3])
