@@ -9,11 +9,8 @@ on this machine, is reached by loopback only, and is stopped at the end.
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
 import sqlite3
 import sys
-import tempfile
 import time
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -25,6 +22,7 @@ import anyio
 
 from apps.catalogue import READS, REPORT, Catalogue, catalogue_in, prepare_catalogue
 from apps.environments import cache_folder
+from apps.place import free_endpoint, open_backend, release_of, roll, run_folder, tell
 from apps.story import Counts, Story
 from apps.visitors import Tally, keep_writing
 from fairdeploy import (
@@ -34,13 +32,9 @@ from fairdeploy import (
     DeploymentError,
     ErrorRate,
     HTTPCheck,
-    HTTPProbe,
-    Probes,
-    Release,
     Rolling,
     Target,
 )
-from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
 from fairdeploy.testing.load import LoadProcess, LoadReport, load_process
 
 if TYPE_CHECKING:
@@ -50,9 +44,7 @@ if TYPE_CHECKING:
 
     from apps.release import AppRelease
     from fairdeploy import Event, RolloutResult
-
-_TOLD = {"settled", "judged", "undoing", "took_over"}
-"""What of a rollout's events makes a story; the journal holds them all."""
+    from fairdeploy.protocols import Strategy
 
 _ERRORS = ErrorRate(max_percent=1, min_requests=60)
 """Sixty requests hold three failures of a release that fails 5 %, and none of a good one."""
@@ -78,17 +70,6 @@ class Stage:
     def folder(self) -> Path:
         """The folder of this run."""
         return self.catalogue.database.parent
-
-
-def release_of(app: AppRelease) -> Release:
-    """Say what runs; where and how many is the target's business."""
-    return Release(
-        app.version,
-        command=app.command,
-        env=app.env,
-        config=app.config,
-        probes=Probes(readiness=HTTPProbe(app.health)),
-    )
 
 
 async def first_deploy(stage: Stage) -> None:
@@ -184,40 +165,33 @@ async def _until_shared(stage: Stage) -> None:
             await anyio.sleep(0.1)
         rollout = await stage.deployer.attach(running.id)
         async for event in rollout.events():
-            _tell(stage.story, event)
+            tell(stage.story, event)
             if event.record.kind == "settled" and event.record.step.startswith("shift"):
                 return
 
 
 async def deploy_until_killed(folder: Path, endpoint: str) -> None:
     """Be the program that dies: begin a canary that would take an hour."""
-    async with _backend(folder) as backend:
+    async with open_backend(folder) as backend:
         release = release_of(catalogue_in(cache_folder(folder.parent), folder).paged)
         await Deployer(backend).deploy(_target(endpoint), release, Canary(steps=(25, 100), bake=1_800))
 
 
-async def tell(options: argparse.Namespace) -> int:
-    """Tell the whole story; return the exit status: 0 if no request was lost, and all ended as it should."""
+async def whole_story(options: argparse.Namespace) -> int:
+    """Tell it; return the exit status: 0 if no request was lost, and all ended as it should."""
     story = Story(machine=options.json)
     cache = cache_folder(options.workdir)
-    folder = Path(tempfile.mkdtemp(prefix="quickstart-", dir=cache))
-    try:
+    async with run_folder(cache, "quickstart") as folder:
         catalogue = await prepare_catalogue(cache, folder, story.say)
-        async with _backend(folder) as backend:
-            target = _target(f"127.0.0.1:{_free_port()}")
-            total, confirmed = await _chapters(
-                Stage(story, Deployer(backend), target, catalogue), options.rate
-            )
+        async with open_backend(folder) as backend:
+            stage = Stage(story, Deployer(backend), _target(free_endpoint()), catalogue)
+            total, confirmed = await _chapters(stage, options.rate)
         with closing(sqlite3.connect(catalogue.database)) as database:
             (stored,) = database.execute("SELECT count(*) FROM sightings").fetchone()
         story.fact("sightings_confirmed", "sightings that visitors reported and saw confirmed", confirmed)
         story.fact("sightings_stored", "sightings found in the database", stored)
         story.end(total)
         return 1 if total.lost or stored < confirmed or story.surprises else 0
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(60):
-            await SupervisorKeeper(folder / "keeper").shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _chapters(stage: Stage, rate: float) -> tuple[Counts, int]:
@@ -235,15 +209,6 @@ async def _chapters(stage: Stage, rate: float) -> tuple[Counts, int]:
         await rollback(stage)
         await crash(stage)
     return _sum(load.report(), tally), tally.accepted
-
-
-@asynccontextmanager
-async def _backend(folder: Path) -> AsyncGenerator[LocalBackend]:
-    # Supervisor also where systemd runs: what it keeps can be ended with it, and an example should leave nothing.
-    async with LocalBackend.open(
-        folder / "deployments", keeper=SupervisorKeeper(folder / "keeper")
-    ) as backend:
-        yield backend
 
 
 @asynccontextmanager
@@ -267,19 +232,8 @@ async def _events(stage: Stage, result: RolloutResult) -> list[Event]:
     return [event async for event in rollout.events()]
 
 
-async def _roll(stage: Stage, app: AppRelease, strategy: Canary | BlueGreen | Rolling) -> RolloutResult:
-    plan = await stage.deployer.plan(stage.target, release_of(app), strategy)
-    async with stage.deployer.run(plan) as rollout:
-        async for event in rollout.events():
-            _tell(stage.story, event)
-        return await rollout.result()
-
-
-def _tell(story: Story, event: Event) -> None:
-    if event.record.kind in _TOLD:
-        story.say(
-            f"  {str(event).partition('  ')[2]}"
-        )  # without its time of day: the story has its own clock
+async def _roll(stage: Stage, app: AppRelease, strategy: Strategy) -> RolloutResult:
+    return await roll(stage.story, stage.deployer, stage.target, release_of(app), strategy)
 
 
 def _target(endpoint: str) -> Target:
@@ -293,12 +247,6 @@ def _sum(report: LoadReport, tally: Tally) -> Counts:
         lost=report.lost + writes.lost,
         app_errors=report.app_errors + writes.app_errors,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> int:
@@ -315,7 +263,7 @@ def main() -> int:
         folder, endpoint = options.as_deployer
         anyio.run(deploy_until_killed, Path(folder), endpoint)
         return 0
-    return anyio.run(tell, options)
+    return anyio.run(whole_story, options)
 
 
 if __name__ == "__main__":
