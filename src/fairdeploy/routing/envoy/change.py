@@ -14,6 +14,7 @@ from fairdeploy.model import Routes
 from fairdeploy.routing.envoy import binary, certificate
 from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.delivery import Rejected, awaited, deliver, is_delivered, put, reason, tidy
+from fairdeploy.routing.envoy.document import address
 from fairdeploy.routing.envoy.documents import whole
 from fairdeploy.routing.envoy.files import held, make, read, wipe, write
 from fairdeploy.routing.envoy.hosts import busy, hosts
@@ -47,19 +48,21 @@ async def change(site: Site, routes: Routes, fence: Fence) -> None:
         before = load(site.folder)
         fenced(before, site, fence)
         seen = await _seen(site.folder)
-        settled = before is not None and seen is not None and is_delivered(site.folder, before, seen)
+        settled = before is not None and seen is not None and is_delivered(site.folder, whole(before), seen)
         known = before or _fresh(site)
         if settled and _rested(site.folder):
             known = pruned(known, busy(await hosts(site.folder)))
         after = _after(known, site, routes, fence)
         if settled and after == before:
             return
-        whole(after)  # refuses addresses that cannot be one
+        for member in (m for pool in routes.pools for m in pool.members):
+            address(member.address)  # refuses what cannot be one
+        address(after.endpoint)
         if after.tls:
             certificate.check(after.tls)
         if seen is None:
             await binary.find(site.binary)
-        await _switch(site, after, before, settled=settled, running=seen is not None)
+        await _switch(site, after, before, settled=settled, seen=seen)
 
 
 async def forget(site: Site, fence: Fence) -> None:
@@ -75,11 +78,13 @@ async def forget(site: Site, fence: Fence) -> None:
             forget_memory(state.base_id)
 
 
-async def _switch(site: Site, after: State, before: State | None, *, settled: bool, running: bool) -> None:
+async def _switch(
+    site: Site, after: State, before: State | None, *, settled: bool, seen: Loaded | None
+) -> None:
     """Write the state first: whoever finds half of the files written knows what they were to become."""
     write(site.folder, STATE_FILE, encode(after))
     try:
-        await _bring(site, after, before if settled else None, running=running)
+        await _bring(site, after, before if settled else None, seen)
     except Rejected:
         with anyio.CancelScope(shield=True):
             await _back(site, before)
@@ -87,13 +92,13 @@ async def _switch(site: Site, after: State, before: State | None, *, settled: bo
     tidy(site.folder, after)
 
 
-async def _bring(site: Site, state: State, served: State | None, *, running: bool) -> None:
-    if running:
+async def _bring(site: Site, state: State, served: State | None, seen: Loaded | None) -> None:
+    if seen:
         try:
-            await deliver(site.folder, state, served)
+            await deliver(site.folder, state, served, seen)
         except Unreachable:  # It crashed just now: its keeper brings it back, and it reads the files.
-            running = False
-    if not running:
+            seen = None
+    if seen is None:
         await _start(site, state)
 
 

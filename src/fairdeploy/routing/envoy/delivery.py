@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from fairdeploy.errors import RouterError
+from fairdeploy.routing.envoy.clusters import eds_file
 from fairdeploy.routing.envoy.documents import (
     Document,
     cluster_file,
@@ -16,7 +17,7 @@ from fairdeploy.routing.envoy.documents import (
     secret_file,
     whole,
 )
-from fairdeploy.routing.envoy.files import read, tail, write
+from fairdeploy.routing.envoy.files import read, sync, tail, write
 from fairdeploy.routing.envoy.places import eased
 from fairdeploy.routing.envoy.process import LOG
 from fairdeploy.routing.envoy.statistics import Loaded, loaded
@@ -38,9 +39,9 @@ class Rejected(RouterError):
     """Envoy refused a document; what it served by before is in force."""
 
 
-def is_delivered(folder: Path, state: State, seen: Loaded) -> bool:
-    """Return whether every file of a state lies on disk and is what Envoy has taken."""
-    return all(_taken(document, seen) and _lies(folder, document) for document in whole(state))
+def is_delivered(folder: Path, documents: Sequence[Document], seen: Loaded) -> bool:
+    """Return whether every file lies on disk and is what Envoy has taken."""
+    return all(_taken(document, seen) and _lies(folder, document) for document in documents)
 
 
 def put(folder: Path, state: State) -> None:
@@ -52,46 +53,49 @@ def put(folder: Path, state: State) -> None:
     for document in whole(state):
         if not _lies(folder, document):
             write(folder, document.file, document.content)
+    sync(folder)
 
 
-def refusals(state: State, seen: Loaded) -> list[str]:
+def refusals(documents: Sequence[Document], seen: Loaded) -> list[str]:
     """Return the files that Envoy has refused ever since it started, and serves by no other version of."""
     return [
         document.file
-        for document in whole(state)
+        for document in documents
         if seen.subject(document.subject).refused and not seen.subject(document.subject).version
     ]
 
 
-async def deliver(folder: Path, state: State, before: State | None) -> None:
+async def deliver(folder: Path, state: State, before: State | None, seen: Loaded) -> None:
     """Hand a state to a running Envoy, step by step: members come before the weights and go after them.
 
     Args:
         folder: The target's folder.
         state: What is to be served.
         before: What is served, or ``None`` if that is not known: then nobody goes before the weights have changed.
+        seen: What Envoy has taken so far.
 
     Raises:
         Rejected: If Envoy refuses a file.
         RouterError: If one cannot be written, or is not taken in time.
         Unreachable: If Envoy has gone: what is written so far it finds when it comes back.
     """
-    seen = await loaded(folder)
     for place in state.places:
-        empty = member_file(place, empty=True)
-        if read(folder, empty.file) is None:
+        if not (folder / eds_file(place)).exists():
+            empty = member_file(place, empty=True)
             write(folder, empty.file, empty.content)
+    last = [member_file(place) for place in state.places]
     waiting = eased(before, state)
     kept = secret_file(state)
     steps: list[list[Document]] = [
         [cluster_file(state)],
-        [member_file(place) for place in waiting.places],
+        last if waiting == state else [member_file(place) for place in waiting.places],
         [route_file(state)],
         [*([kept] if kept else []), listener_file(state)],
-        [member_file(place) for place in state.places],
+        last,
     ]
     for step in steps:
         seen = await _hand(folder, step, seen)
+    sync(folder)
 
 
 async def awaited(folder: Path, documents: Sequence[Document], before: Loaded) -> Loaded:
@@ -130,7 +134,7 @@ def reason(folder: Path) -> str:
 
 def tidy(folder: Path, state: State) -> None:
     """Remove the member files of places that are gone."""
-    named = {document.file for document in whole(state)}
+    named = {eds_file(place) for place in state.places}
     for path in folder.glob("eds-s*.json"):
         if path.name not in named:
             path.unlink(missing_ok=True)

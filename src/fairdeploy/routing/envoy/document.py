@@ -44,11 +44,10 @@ def document(resources: Sequence[Doc], version: str | None = None) -> tuple[str,
     The version is the hash of the content unless one is given, so that equal files have equal versions.
     """
     body: list[JSON] = [*resources]
+    plain = json.dumps(body, sort_keys=True, separators=(",", ":"))
     if version is None:
-        plain = json.dumps(body, sort_keys=True, separators=(",", ":"))
         version = hashlib.sha256(plain.encode()).hexdigest()[:16]
-    whole: Doc = {"version_info": version, "resources": body}
-    return version, json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
+    return version, f'{{"version_info":{json.dumps(version)},"resources":{plain}}}'.encode()
 
 
 def address(text: str) -> Doc:

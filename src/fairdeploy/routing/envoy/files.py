@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-__all__ = ["held", "make", "read", "tail", "wipe", "write"]
+__all__ = ["held", "make", "read", "sync", "tail", "wipe", "write"]
 
 _LOCK_S: Final = 30.0
 _POLL_S: Final = 0.01
@@ -39,7 +39,7 @@ def make(folder: Path) -> None:
 
 
 def write(folder: Path, name: str, content: bytes) -> None:
-    """Replace a file at once and durably; Envoy notices renames only.
+    """Replace a file at once; Envoy notices renames only. Its name is durable after `sync`.
 
     Raises:
         RouterError: If it cannot be written; the old one is as it was.
@@ -55,7 +55,6 @@ def write(folder: Path, name: str, content: bytes) -> None:
         finally:
             os.close(handle)
         draft.replace(folder / name)
-        _sync(folder)
     except OSError as exc:
         draft.unlink(missing_ok=True)
         raise RouterError(
@@ -69,6 +68,15 @@ def read(folder: Path, name: str) -> bytes | None:
         return (folder / name).read_bytes()
     except FileNotFoundError:
         return None
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def wipe(folder: Path) -> None:
@@ -126,11 +134,3 @@ def _locked(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

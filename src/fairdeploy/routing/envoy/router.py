@@ -12,6 +12,7 @@ from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.change import change, forget
 from fairdeploy.routing.envoy.counts import counters, counts
 from fairdeploy.routing.envoy.delivery import is_delivered, reason, refusals
+from fairdeploy.routing.envoy.documents import whole
 from fairdeploy.routing.envoy.hosts import healthy, hosts, in_flight
 from fairdeploy.routing.envoy.site import Site
 from fairdeploy.routing.envoy.state import State, load
@@ -89,8 +90,9 @@ class EnvoyRouter:
         if state is None:
             return Traffic(in_flight={}, streams=0)
         seen = await _patiently(site, lambda: loaded(site.folder))
-        acknowledged = is_delivered(site.folder, state, seen)
-        if not acknowledged and (refused := refusals(state, seen)):
+        documents = whole(state)
+        acknowledged = is_delivered(site.folder, documents, seen)
+        if not acknowledged and (refused := refusals(documents, seen)):
             raise RouterError(f"Envoy refused {refused!r} of {target.id!r}:{reason(site.folder)}")
         if acknowledged and self._served.get(target.id) != state:
             # Asked once: workers go forward only, and a new Envoy starts from the files.

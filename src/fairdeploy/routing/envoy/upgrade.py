@@ -12,6 +12,7 @@ from fairdeploy.routing.envoy import binary
 from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.change import fenced
 from fairdeploy.routing.envoy.delivery import is_delivered, put, reason
+from fairdeploy.routing.envoy.documents import whole
 from fairdeploy.routing.envoy.files import held, write
 from fairdeploy.routing.envoy.listeners import bootstrap
 from fairdeploy.routing.envoy.process import BOOTSTRAP, link, link_name, parent_s, program, program_name
@@ -64,10 +65,11 @@ async def upgrade(site: Site, fence: Fence) -> None:
 
 async def _taken_over(site: Site, after: State, before: str) -> None:
     """Wait until another Envoy answers, and serves by all files."""
+    documents = whole(after)
     while True:
         try:
             if await started(site.folder) != before and is_delivered(
-                site.folder, after, await loaded(site.folder)
+                site.folder, documents, await loaded(site.folder)
             ):
                 return
         except Unreachable:
