@@ -27,15 +27,32 @@ HEADER = (
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
+class _Ordered:
+    """A set as a default, written in order: its own `repr` differs from run to run."""
+
+    def __init__(self, members: frozenset[object]) -> None:
+        self._members = members
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(sorted(map(repr, self._members))) + "}"
+
+
+def _steady(parameter: inspect.Parameter) -> inspect.Parameter:
+    if isinstance(parameter.default, frozenset):
+        return parameter.replace(default=_Ordered(parameter.default))
+    return parameter
+
+
 def _signature(thing: object) -> str:
     """Write a signature; what has none that Python knows is written as open."""
     if not callable(thing):
         return ""
     try:
-        text = str(inspect.signature(thing))
+        signature = inspect.signature(thing)
     except (TypeError, ValueError):
         return "(...)"
-    return _ADDRESS.sub("", text)
+    steady = signature.replace(parameters=[_steady(each) for each in signature.parameters.values()])
+    return _ADDRESS.sub("", str(steady))
 
 
 def _members(path: str, cls: type) -> Iterator[str]:
