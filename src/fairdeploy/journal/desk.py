@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anyio.lowlevel import EventLoopToken
 
-__all__ = ["Clerk", "Desk", "Job"]
+__all__ = ["AnyJob", "Clerk", "Desk", "Job"]
 
 _AT_ONCE = 256
 C = TypeVar("C")
