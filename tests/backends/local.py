@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -93,3 +94,23 @@ def texts(folder: Path) -> str:
 def kept(backend: LocalBackend) -> list[int]:
     """List the processes that the backend's keeper has started, itself included."""
     return marked(backend._keeper._home.mark)  # type: ignore[attr-defined]  # the tests open with supervisor
+
+
+def command_lines(backend: LocalBackend) -> list[bytes]:
+    """Read the arguments of all that the backend's keeper has started."""
+    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in kept(backend)]
+
+
+def names(folder: Path) -> list[Path]:
+    """List everything in a folder."""
+    return sorted(folder.rglob("*"))
+
+
+def modes(folder: Path) -> set[int]:
+    """Return the modes of the folders in a folder."""
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_dir()}
+
+
+def read(path: str) -> str:
+    """Read a file."""
+    return Path(path).read_text()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,21 @@ from fairdeploy.backends.local._process import Identity, marked
 from fairdeploy.errors import BackendError, Fenced, StartError
 from fairdeploy.model import Capability, CommandProbe, HTTPProbe, Probes, Release, Target, TCPProbe
 from fairdeploy.protocols import Fence
-from tests.backends.local import FENCE, SERVING, ask, kept, pid_of, ready, revision, serving, until
+from tests.backends.local import (
+    FENCE,
+    SERVING,
+    ask,
+    command_lines,
+    kept,
+    modes,
+    names,
+    pid_of,
+    read,
+    ready,
+    revision,
+    serving,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,7 +251,7 @@ async def test_environment_is_what_was_given_and_little_else(
     given = told["env"]
     assert isinstance(given, dict)
 
-    assert Path(given["WHERE"]).read_text() == "mode=fast"
+    assert read(given["WHERE"]) == "mode=fast"
     assert given["WHO"] == f"{release.revision} {instance.id}"
     assert given["BRACES"] == env["BRACES"]
     assert given.keys() - {"LC_CTYPE"} <= {
@@ -263,9 +276,8 @@ async def test_a_working_directory_is_used(backend: LocalBackend, folder: Path) 
 
     await _up(backend, release)
     await ready(backend, TARGET, release)
-    command = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in kept(backend)]
 
-    assert b"./run\x003600\x00" in command
+    assert b"./run\x003600\x00" in command_lines(backend)
 
 
 async def test_a_port_taken_before_the_start_is_replaced(backend: LocalBackend) -> None:
@@ -376,9 +388,7 @@ async def test_folders_are_private(backend: LocalBackend, folder: Path) -> None:
     """Nobody else can enter any of them."""
     await _up(backend, serving(config={"a/b": "c"}))
 
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (folder / "backend").rglob("*") if path.is_dir()}
-
-    assert modes == {0o700}
+    assert modes(folder / "backend") == {0o700}
 
 
 async def test_a_backend_may_be_left_in_another_task(folder: Path, opened: Opened) -> None:
@@ -438,10 +448,10 @@ async def test_what_cannot_start_is_refused_before_anything_has_changed(
     backend: LocalBackend, folder: Path, release: Release, message: str
 ) -> None:
     """The error names the program, and nothing is written."""
-    before = sorted(folder.rglob("*"))
+    before = names(folder)
 
     with pytest.raises(StartError, match=message):
         await _up(backend, release)
 
-    assert sorted(folder.rglob("*")) == before
+    assert names(folder) == before
     assert not marked(backend._keeper._home.mark)  # type: ignore[attr-defined]  # the tests open with supervisor
