@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias, final
 __all__ = ["Answer", "Cause", "Classifier", "Loss", "Verdict", "answered_by_app"]
 
 _SERVER_ERROR = 500
+_SAID = 120
+"""Bytes of a router's own answer that are kept as the detail of a loss."""
 _CLIENT_ERROR = 400
 _ROUTER_ERRORS = frozenset({502, 503, 504})
 
@@ -91,9 +93,15 @@ def answered_by_app(marker: str = "x-revision") -> Classifier:
             return "ok"
         if name not in answer.headers:
             if status in _ROUTER_ERRORS:
-                return Loss(Cause.BAD_GATEWAY, f"{status} without {marker!r}")
+                return Loss(Cause.BAD_GATEWAY, _said(answer, marker))
             if status < _SERVER_ERROR:
-                return Loss(Cause.ROUTER_ANSWER, f"{status} without {marker!r}")
+                return Loss(Cause.ROUTER_ANSWER, _said(answer, marker))
         return "app_error" if status >= _SERVER_ERROR else "ok"
 
     return classify
+
+
+def _said(answer: Answer, marker: str) -> str:
+    """Return what a router's answer says of itself: its body names the cause, as a rule."""
+    body = answer.body[:_SAID].decode(errors="replace").strip()
+    return f"{answer.status} without {marker!r}" + (f": {body}" if body else "")
