@@ -5,7 +5,7 @@ import pytest
 from trio.testing import MockClock
 
 from fairdeploy.errors import BackendError, Fenced, RouterError, StartError
-from fairdeploy.model import Job, Member, Pool, Release, Routes, Split, Target
+from fairdeploy.model import Capability, Job, Member, Pool, Release, Routes, Split, Target
 from fairdeploy.protocols import Backend, Clock, Fence, Journal, TrafficRouter
 from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.simulation import (
@@ -18,6 +18,7 @@ from fairdeploy.testing.simulation import (
     World,
     check_invariants,
 )
+from tests.journal.plans import plan
 
 pytestmark = pytest.mark.anyio
 
@@ -152,10 +153,82 @@ async def test_a_careful_switch_loses_nothing() -> None:
     await anyio.sleep(5)
     await backend.remove(TARGET, OLD.revision, _fence())
     await anyio.sleep(5)
+    await backend.observe(TARGET)
 
     assert check_invariants(backend) == []
     assert backend.world.sent > 1_000
     assert backend.world.losses == ()
+
+
+@pytest.mark.parametrize("shape", ["careful", "careless", "crashing", "none"])
+async def test_every_request_has_one_end(shape: str) -> None:
+    """A request is answered, lost, turned away or still under way: none vanishes, none counts twice."""
+    crash = 7.0 if shape == "crashing" else None
+    world = World(demand=Demand(rate=80, stream_share=0.1), default=Behaviour(crash_seconds=crash))
+    backend = await _serving(world)
+    await anyio.sleep(10)
+    if shape == "careless":
+        victims = frozenset(i.id for i in (await backend.observe(TARGET)).revisions[0].instances)
+        await backend.ensure(TARGET, OLD.revision, OLD, 0, _fence(), drained=victims)
+        await anyio.sleep(10)
+    if shape == "none":
+        await _route(backend, None)
+    assert backend.router is not None
+    traffic = await backend.router.observe(TARGET)
+    under_way = sum((traffic.in_flight or {}).values())
+
+    assert world.sent == world.answered + len(world.losses) + world.unrouted + under_way
+    assert bool(world.unrouted) is (shape == "none")
+    assert bool(world.losses) is (shape in {"careless", "crashing"})
+
+
+async def test_a_router_that_looks_late_sends_into_the_void() -> None:
+    """Members are healthy a while longer, and again a while later, than they are ready."""
+    world = World(demand=Demand(rate=100), check_seconds=0.5)
+    backend = await _serving(world)
+    backend.world.crash((await backend.observe(TARGET)).revisions[0].instances[0].id)
+    await anyio.sleep(10)
+    await backend.observe(TARGET)
+
+    assert {loss.cause for loss in world.losses} == {"crashed", "not_ready"}
+    # One of two instances is gone; the router learns it half a second later.
+    assert 20 <= sum(loss.cause == "not_ready" for loss in world.losses) <= 30
+
+
+async def test_streams_are_counted_apart() -> None:
+    """Long-lived streams stay in flight, and the router says how many they are."""
+    backend = await _serving(World(demand=Demand(rate=10, stream_share=1, stream_seconds=600)))
+    await anyio.sleep(60)
+    assert backend.router is not None
+    traffic = await backend.router.observe(TARGET)
+
+    assert traffic.streams == sum((traffic.in_flight or {}).values()) > 500
+
+
+async def test_abilities_can_be_taken_away() -> None:
+    """A backend without an ability does not declare it, and a router that cannot count does not."""
+    without = frozenset({Capability.DRAIN_COUNTED, Capability.JOBS})
+    backend = SimulatedBackend(without=without)
+    alone = SimulatedBackend(routed=False)
+    assert backend.router is not None
+
+    assert not backend.capabilities & without
+    assert (await backend.router.observe(TARGET)).in_flight is None
+    assert alone.router is None
+    assert Capability.WEIGHTS not in alone.capabilities
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_it_runs_in_real_time_too() -> None:
+    """On a loop with a real clock the same world takes real milliseconds."""
+    backend = SimulatedBackend(World(default=Behaviour(start_seconds=0.01), ack_seconds=0.01))
+    await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
+    with anyio.fail_after(10):
+        while not (await backend.observe(TARGET)).revisions[0].ready:  # noqa: ASYNC110 -- it can only be looked at
+            await anyio.sleep(0.005)
+    lease = await backend.journal.begin("r1", plan(), "me", 1_000)
+
+    assert (await backend.journal.renew(lease)).expires_ms >= lease.expires_ms
 
 
 async def test_a_careless_stop_loses_requests() -> None:
@@ -174,6 +247,7 @@ async def test_weight_without_capacity_is_found() -> None:
     backend = await _serving(world)
     await backend.ensure(TARGET, NEW.revision, NEW, 2, _fence())
     await _route(backend, Split.between(OLD.revision, NEW.revision, 5_000))
+    await backend.observe(TARGET)
 
     assert any(said.startswith("I1") for said in check_invariants(backend))
     assert {loss.cause for loss in world.losses} == {"no_member"}

@@ -87,6 +87,7 @@ class Flow:
         self._tallies: dict[RevisionId, _Tally] = {}
         self._incarnations = count(1)
         self.sent = 0
+        self.answered = 0
         self.unrouted = 0
         self.losses: list[Loss] = []
 
@@ -135,9 +136,10 @@ class Flow:
 
     def _finish(self, now: float) -> None:
         while self._under_way and self._under_way[0][0] <= now:
-            _, _, instance, revision, duration_ms, _ = heapq.heappop(self._under_way)
+            _, _, _, revision, duration_ms, _ = heapq.heappop(self._under_way)
+            self.answered += 1
             tally = self._tallies.get(revision)
-            if tally is not None and instance:
+            if tally is not None:
                 share = self._behaviour(revision).error_share
                 tally.add(duration_ms, error=self._chance.random() < share)
 

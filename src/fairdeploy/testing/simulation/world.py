@@ -126,13 +126,23 @@ class World:
 
     @property
     def losses(self) -> tuple[Loss, ...]:
-        """Every request lost so far."""
+        """Every request lost, up to the last look."""
         return tuple(loss for place in self.places.values() for loss in place.flow.losses)
 
     @property
     def sent(self) -> int:
-        """How many requests have come so far."""
+        """How many requests have come, up to the last look."""
         return sum(place.flow.sent for place in self.places.values())
+
+    @property
+    def answered(self) -> int:
+        """How many of them were answered by an instance, errors included."""
+        return sum(place.flow.answered for place in self.places.values())
+
+    @property
+    def unrouted(self) -> int:
+        """How many came while the target had no traffic, and were told so by the router."""
+        return sum(place.flow.unrouted for place in self.places.values())
 
     # What happens by itself.
 
