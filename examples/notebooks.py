@@ -1,6 +1,6 @@
 """Upgrade a notebook server while people compute in it, and nobody's variables are gone.
 
-    uv run examples/notebooks.py [--json] [--workdir FOLDER]
+    uv run examples/notebooks.py [--json] [--workdir FOLDER] [--no-drain]
 
 Jupyter Server goes from 2.20.0 to 2.21.1, blue-green. It knows no polite stop: at SIGTERM it kills every kernel in the
 middle of a cell. So whoever holds a websocket stays where they are until they leave, and newcomers get the new one.
@@ -103,9 +103,8 @@ async def upgrade(room: Room, story: Story, deployer: Deployer, target: Target, 
             visitors.start_soon(_newcomer, room, story)
             # Nobody needs the old one once its last visitor has left: their kernels are gone with them.
             strategy = BlueGreen(verify=(HTTPCheck("/api"),), watch=1, keep_warm=0)
-            result = await roll(story, deployer, target, release, strategy, heard=heard)
+            phase.outcome = (await roll(story, deployer, target, release, strategy, heard=heard)).outcome
             room.switched.set()
-        phase.outcome = result.outcome
 
 
 async def _newcomer(room: Room, story: Story) -> None:
@@ -119,7 +118,15 @@ async def whole_story(options: argparse.Namespace) -> int:
     cache = cache_folder(options.workdir)
     async with run_folder(cache, "notebooks") as folder:
         notebooks = await prepare_notebooks(cache, folder, story.say)
-        target = Target("notebooks", environment="example", endpoint=free_endpoint(), sticky=True)
+        patience = 0 if options.no_drain else 60_000
+        target = Target(
+            "notebooks",
+            environment="example",
+            endpoint=free_endpoint(),
+            sticky=True,
+            drain_ms=patience,
+            stream_drain_ms=patience,
+        )
         room = Room(f"http://{target.endpoint}", secrets.token_urlsafe())
         old, new = (_release(app, folder, room.token) for app in (notebooks.current, notebooks.newer))
         async with open_backend(folder) as backend:
@@ -157,6 +164,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="end with a line of JSON, for programs")
     parser.add_argument(
         "--workdir", type=Path, help="a folder for downloads and state, instead of the user's cache"
+    )
+    parser.add_argument(
+        "--no-drain", action="store_true", help="the control: wait for nobody, and lose every kernel"
     )
     return anyio.run(whole_story, parser.parse_args())
 
