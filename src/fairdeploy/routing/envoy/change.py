@@ -51,7 +51,7 @@ async def change(site: Site, routes: Routes, fence: Fence) -> None:
         settled = before is not None and seen is not None and is_delivered(site.folder, whole(before), seen)
         known = before or _fresh(site)
         if settled and _rested(site.folder):
-            known = pruned(known, busy(await hosts(site.folder)))
+            known = await _pruned(site.folder, known)
         after = _after(known, site, routes, fence)
         if settled and after == before:
             return
@@ -157,6 +157,13 @@ def fenced(state: State | None, site: Site, fence: Fence) -> None:
 def _rested(folder: Path) -> bool:
     """Tell whether the last change is so long ago that no worker is still acting on the one before."""
     return time.time() - (folder / STATE_FILE).stat().st_mtime > _REST_S
+
+
+async def _pruned(folder: Path, state: State) -> State:
+    try:
+        return pruned(state, busy(await hosts(folder)))
+    except Unreachable:  # Nothing is known of who is idle: nobody is forgotten.
+        return state
 
 
 def _fresh(site: Site) -> State:

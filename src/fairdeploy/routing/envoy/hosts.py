@@ -57,7 +57,7 @@ class _Cluster(TypedDict, total=False):
     host_statuses: list[_Host]
 
 
-class Clusters(TypedDict, total=False):
+class _Clusters(TypedDict, total=False):
     """Envoy's answer; numbers that are 0 and flags that are false are left out of it."""
 
     cluster_statuses: list[_Cluster]
@@ -92,7 +92,7 @@ async def hosts(folder: Path) -> tuple[Host, ...]:
 
 def parse_hosts(text: str) -> tuple[Host, ...]:
     """Return the members in Envoy's answer."""
-    answer: Clusters = json.loads(text)
+    answer: _Clusters = json.loads(text)
     return tuple(
         _host(cluster.get("name", ""), host)
         for cluster in answer.get("cluster_statuses", [])

@@ -128,4 +128,4 @@ def _with_tls(listener: Doc) -> Doc:
             },
         },
     }
-    return listener | {"filter_chains": [{"filters": [_http()], "transport_socket": socket}]}
+    return {**listener, "filter_chains": [{"filters": [_http()], "transport_socket": socket}]}

@@ -67,7 +67,7 @@ def _sticky(state: State, split: Split) -> Iterator[Doc]:
     """Choose by the hash of a cookie; a visitor without one gets it, and is chosen by the same number."""
     known: Doc = {"name": "cookie", "string_match": {"contains": f"{COOKIE}="}}
     by_cookie: Doc = {"hash_policy": [{"cookie": {"name": COOKIE}}]}
-    yield from _by_method(_match(known), _action(state, split) | by_cookie)
+    yield from _by_method(_match(known), {**_action(state, split), **by_cookie})
     secure = "; Secure" if state.tls else ""
     give: Doc = {
         "header": {
@@ -76,8 +76,8 @@ def _sticky(state: State, split: Split) -> Iterator[Doc]:
         }
     }
     by_request: Doc = {"hash_policy": [{"header": {"header_name": "x-request-id"}}]}
-    for route in _by_method(_match(), _action(state, split) | by_request):
-        yield route | {"response_headers_to_add": [give]}
+    for route in _by_method(_match(), {**_action(state, split), **by_request}):
+        yield {**route, "response_headers_to_add": [give]}
 
 
 def _header_route(state: State, rule: HeaderRoute) -> Iterator[Doc]:
@@ -127,8 +127,11 @@ def _by_method(match: Doc, action: Doc) -> Iterator[Doc]:
     headers = match["headers"]
     method: Doc = {"name": ":method", "string_match": {"safe_regex": {"regex": _SAFE}}}
     both: list[JSON] = [*(headers if isinstance(headers, list) else ()), method]
-    yield {"match": match | {"headers": both}, "route": action | {"retry_policy": _retry(f"{_RETRY},reset")}}
-    yield {"match": match, "route": action | {"retry_policy": _retry(_RETRY)}}
+    yield {
+        "match": {**match, "headers": both},
+        "route": {**action, "retry_policy": _retry(f"{_RETRY},reset")},
+    }
+    yield {"match": match, "route": {**action, "retry_policy": _retry(_RETRY)}}
 
 
 def _retry(on: str) -> Doc:
