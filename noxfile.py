@@ -12,7 +12,7 @@ import nox
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "tests", "examples", "docs", "package"]
+nox.options.sessions = ["lint", "types", "tests", "proof", "examples", "docs", "package"]
 
 ROOT = Path(__file__).parent
 CODE = [
@@ -64,7 +64,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test but the nightly ones, on the Python that runs nox."""
     sync(session, "test")
-    session.run("pytest", "-m", "not nightly", *session.posargs)
+    session.run("pytest", "-m", "not nightly and not proof", *session.posargs)
+
+
+@nox.session
+def proof(session: nox.Session) -> None:
+    """Send a hundred thousand requests through every strategy, kill deployers, judge releases: nothing may be lost."""
+    sync(session, "test")
+    session.run("pytest", "-m", "proof", *session.posargs)
 
 
 @nox.session
@@ -101,7 +108,7 @@ def package(session: nox.Session) -> None:
 def tests_all(session: nox.Session) -> None:
     """Run the tests on the newer Pythons that this machine has."""
     sync(session, "test")
-    session.run("pytest", "-m", "not nightly", *session.posargs)
+    session.run("pytest", "-m", "not nightly and not proof", *session.posargs)
 
 
 @nox.session(default=False)

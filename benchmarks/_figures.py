@@ -13,7 +13,9 @@ __all__ = ["p", "say", "title"]
 
 def title(text: str) -> None:
     """Print what is measured, and on what."""
-    cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
+    cores = len(
+        [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")]
+    )
     print(f"\n{text}\n  on {platform.machine()}, {cores} cores, Python {platform.python_version()}")
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 import logging
 
 from fairdeploy.engine import Deployer, Events, Rollout, Status
-from fairdeploy.errors import DeploymentError, FairdeployError, InvalidInput, LeaseHeld, RollbackError, StalePlan
+from fairdeploy.errors import (
+    DeploymentError,
+    FairdeployError,
+    InvalidInput,
+    LeaseHeld,
+    RollbackError,
+    StalePlan,
+)
 from fairdeploy.model import (
     TLS,
     Action,

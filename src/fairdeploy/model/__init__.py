@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fairdeploy.model.capability import Capability
-from fairdeploy.model.check import BoundCheck, Check, CommandCheck, ErrorRate, HTTPCheck, Latency, Scope, TCPCheck
+from fairdeploy.model.check import (
+    BoundCheck,
+    Check,
+    CommandCheck,
+    ErrorRate,
+    HTTPCheck,
+    Latency,
+    Scope,
+    TCPCheck,
+)
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
 from fairdeploy.model.guard import CONVICTING, SHARED, Guard
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
@@ -130,8 +139,8 @@ __all__ = [
     "TargetId",
     "TookOver",
     "Traffic",
-    "Undoing",
     "UndoPolicy",
+    "Undoing",
     "Verdict",
     "Verify",
     "Window",

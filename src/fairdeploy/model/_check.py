@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+K = TypeVar("K", bound=str)
 V = TypeVar("V")
 
 
@@ -81,6 +82,6 @@ def strings(value: object, what: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def frozen_mapping(value: Mapping[str, V]) -> Mapping[str, V]:
+def frozen_mapping(value: Mapping[K, V]) -> Mapping[K, V]:
     """Return a read-only copy in key order, so that equal contents hash alike."""
     return MappingProxyType(dict(sorted(value.items())))

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 __all__ = ["JSON", "canonical", "digest", "plain"]
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 """What a record is made of once it is written."""
 
 

@@ -77,8 +77,16 @@ class HTTPCheck:
             raise InvalidInput(msg)
         for path in self.paths:
             whole = urlsplit(path).scheme in {"http", "https"}
-            if any(c in path for c in "\r\n \0") or (self.scope == "shared") != whole or not (whole or path[:1] == "/"):
-                wanted = "a URL such as 'https://db/health'" if self.scope == "shared" else "a path such as '/health'"
+            if (
+                any(c in path for c in "\r\n \0")
+                or (self.scope == "shared") != whole
+                or not (whole or path[:1] == "/")
+            ):
+                wanted = (
+                    "a URL such as 'https://db/health'"
+                    if self.scope == "shared"
+                    else "a path such as '/health'"
+                )
                 msg = f"HTTPCheck of scope {self.scope!r} cannot ask {path!r}: give {wanted}"
                 raise InvalidInput(msg)
         low, high = self.status
@@ -204,7 +212,7 @@ class ErrorRate:
 
     def __post_init__(self) -> None:
         """Prove the range; a whole percent is stored as a float, so that hashes agree."""
-        if isinstance(self.max_percent, bool) or not 0 <= self.max_percent < 100:  # noqa: PLR2004 - percent
+        if isinstance(self.max_percent, bool) or not 0 <= self.max_percent < 100:
             msg = f"max_percent must be from 0 to below 100, not {self.max_percent!r}"
             raise InvalidInput(msg)
         object.__setattr__(self, "max_percent", float(self.max_percent))
@@ -243,7 +251,7 @@ class Latency:
     def __post_init__(self) -> None:
         """Prove the range."""
         _check.whole(self.max_ms, "max_ms", low=1)
-        if isinstance(self.percentile, bool) or not 0 < self.percentile < 100:  # noqa: PLR2004 - percent
+        if isinstance(self.percentile, bool) or not 0 < self.percentile < 100:
             msg = f"percentile must be between 0 and 100, not {self.percentile!r}"
             raise InvalidInput(msg)
         object.__setattr__(self, "percentile", float(self.percentile))

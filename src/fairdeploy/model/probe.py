@@ -54,7 +54,11 @@ class HTTPProbe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked."""
-        if not isinstance(self.path, str) or not self.path.startswith("/") or any(c in self.path for c in "\r\n \0"):
+        if (
+            not isinstance(self.path, str)
+            or not self.path.startswith("/")
+            or any(c in self.path for c in "\r\n \0")
+        ):
             msg = f"probe path {self.path!r} must begin with '/' and hold no blanks: write '/health'"
             raise InvalidInput(msg)
         _check_timing(self)

@@ -111,7 +111,9 @@ class Release:
     @property
     def serves(self) -> bool:
         """Whether instances listen, and so can be given traffic."""
-        return self.image is not None or any(_PORT.search(word) for word in (*self.command, *self._env_texts()))
+        return self.image is not None or any(
+            _PORT.search(word) for word in (*self.command, *self._env_texts())
+        )
 
     @property
     def secrets(self) -> Mapping[str, SecretRef]:

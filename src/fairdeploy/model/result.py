@@ -72,6 +72,8 @@ class RolloutResult:
 
     def __str__(self) -> str:
         """Return the end as people read it, evidence below."""
-        serving = ", ".join(f"{revision} serves {target}" for target, revision in self.serving) or "nothing serves"
+        serving = (
+            ", ".join(f"{revision} serves {target}" for target, revision in self.serving) or "nothing serves"
+        )
         lines = [f"{self.outcome} after {self.seconds:.1f} s: {self.reason} ({serving})"]
         return "\n".join(lines + [f"  | {line}" for line in self.evidence])

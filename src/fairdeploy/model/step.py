@@ -22,6 +22,7 @@ __all__ = [
     "Drain",
     "Job",
     "Promote",
+    "Replicas",
     "Retire",
     "RunJob",
     "Scale",
@@ -148,7 +149,7 @@ class Window:
         from zoneinfo import ZoneInfo  # noqa: PLC0415 - few plans have windows
 
         object.__setattr__(self, "days", tuple(sorted(set(self.days))))
-        if not self.days or any(isinstance(d, bool) or not 0 <= d <= 6 for d in self.days):  # noqa: PLR2004 - Sunday
+        if not self.days or any(isinstance(d, bool) or not 0 <= d <= 6 for d in self.days):
             msg = f"window days {self.days!r} must be numbers from 0 (Monday) to 6 (Sunday)"
             raise InvalidInput(msg)
         _check.whole(self.opens, "window opens", low=0, high=1_439)

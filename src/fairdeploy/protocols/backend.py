@@ -71,7 +71,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def ensure(  # noqa: PLR0913 - the contract of one effect, all but two always given
+    async def ensure(
         self,
         target: Target,
         revision: RevisionId,
@@ -117,7 +117,9 @@ class Backend(Protocol):
         """
         ...
 
-    async def execute(self, target: Target, revision: RevisionId, release: Release, job: Job, fence: Fence) -> JobState:
+    async def execute(
+        self, target: Target, revision: RevisionId, release: Release, job: Job, fence: Fence
+    ) -> JobState:
         """Start a job once per key, and return how far it has come.
 
         Raises:
@@ -125,6 +127,8 @@ class Backend(Protocol):
         """
         ...
 
-    async def tail(self, target: Target, revision: RevisionId, lines: int) -> Mapping[InstanceId, tuple[str, ...]]:
+    async def tail(
+        self, target: Target, revision: RevisionId, lines: int
+    ) -> Mapping[InstanceId, tuple[str, ...]]:
         """Return the last words of each instance, also of those that have exited, oldest line first."""
         ...

@@ -67,7 +67,9 @@ class Journal(Protocol):
         """
         ...
 
-    async def take(self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False) -> Lease:
+    async def take(
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+    ) -> Lease:
         """Take over an open rollout whose lease has expired (or, with ``force``, is known to be dead).
 
         Raises every target's epoch and writes `TookOver`.
@@ -117,7 +119,9 @@ class Journal(Protocol):
         """
         ...
 
-    async def rollouts(self, target: TargetId | None = None, *, unfinished: bool = False) -> tuple[RolloutInfo, ...]:
+    async def rollouts(
+        self, target: TargetId | None = None, *, unfinished: bool = False
+    ) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
 
         Args:

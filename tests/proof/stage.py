@@ -1,0 +1,78 @@
+"""A real application behind a real router, under a load that never retries."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairdeploy import Deployer, HTTPProbe, Probes, Release, Target
+from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
+from fairdeploy.testing.load import LoadProcess, LoadReport, LoadSettings, Traffic, load_process, standard_mix
+
+__all__ = ["Stage", "application", "free_port", "lost", "stage", "under_load"]
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+def application(version: str, *options: str, app: str = "polite") -> Release:
+    """Return a release of one of the shipped applications."""
+    module = f"fairdeploy.testing.apps.{app}"
+    command = [sys.executable, "-m", module, "--uds", "{uds}", "--revision", "{revision}", *options]
+    return Release(version, command=command, probes=Probes(readiness=HTTPProbe("/health", interval_ms=100)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What a proof acts on."""
+
+    folder: Path
+    backend: LocalBackend
+    deployer: Deployer
+    target: Target
+
+    @property
+    def url(self) -> str:
+        """Where visitors go."""
+        return f"http://{self.target.endpoint}"
+
+    async def leftovers(self) -> set[str]:
+        """Return the revisions that are there besides stable."""
+        seen = await self.backend.observe(self.target)
+        return {revision.id for revision in seen.revisions} - {str(seen.stable)}
+
+
+@asynccontextmanager
+async def stage(folder: Path, *, replicas: int = 2) -> AsyncIterator[Stage]:
+    """Open a folder, and stop all that runs in it in the end."""
+    target = Target("shop", replicas=replicas, endpoint=f"127.0.0.1:{free_port()}", drain_ms=15_000)
+    async with LocalBackend.open(folder) as backend:
+        try:
+            yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
+        finally:
+            await SupervisorKeeper(folder / "keeper").shutdown()
+
+
+@asynccontextmanager
+async def under_load(
+    url: str, *, rate: float, requests: int, mix: tuple[Traffic, ...] = (), seed: int = 0
+) -> AsyncIterator[LoadProcess]:
+    """Send an open load from another process until the block ends, or so many requests are sent."""
+    settings = LoadSettings(max_requests=requests, seed=seed, max_in_flight=4_000)
+    async with load_process(url, mix=mix or standard_mix(), rate=rate, settings=settings) as load:
+        yield load
+
+
+def lost(report: LoadReport) -> str:
+    """Return a text for a failing assertion: what was lost and why."""
+    return f"{report}\n" + "\n".join(str(loss) for loss in report.lost_requests[:10]) if report.lost else ""
