@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["journal", "keeper", "router"]
 
 
-async def keeper(folder: Path) -> Keeper:
+def keeper(folder: Path) -> Keeper:
     """Return systemd's keeper where systemd runs, else supervisor's."""
     from fairdeploy.backends.local.keeper import open_keeper  # noqa: PLC0415 -- unless one is given
 
-    return await open_keeper(folder / "keeper")
+    return open_keeper(folder / "keeper")
 
 
 def router(folder: Path, kept: Keeper) -> TrafficRouter:

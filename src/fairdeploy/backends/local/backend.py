@@ -97,7 +97,7 @@ class LocalBackend:
         path = _path(folder)
         await anyio.to_thread.run_sync(_claim, path)
         home = await anyio.to_thread.run_sync(Home.of, path)
-        kept = keeper or await _parts.keeper(home.folder)
+        kept = keeper or _parts.keeper(home.folder)
         backend = cls(
             home.folder,
             home,

@@ -8,7 +8,7 @@ straight into the environment of the application.
 Keys of the spec: ``argv``, ``cwd``, ``env`` (the whole environment), and for instances ``values``
 (what the placeholders stand for), ``secrets`` (variable to ``{"path", "key"}``; without a key the file's
 content is the value), ``run`` (file for pid, start time, boot, port and number of starts), ``ready``
-(file that exists once the instance has been ready) and ``result`` (a job: run once, and write how it ended).
+(file that exists once the instance has been ready), ``log`` and ``log_bytes`` (where its output goes) and ``result`` (a job: run once, and write how it ended).
 """
 
 from __future__ import annotations
@@ -143,10 +143,41 @@ def _once(argv: list[str], env: dict[str, str], result: str) -> int:
     return code if code >= 0 else 128 - code
 
 
+def _log(path: str, most: int) -> None:
+    """Give this process a log that stays bounded: written by a child, which ends with the last writer."""
+    ours, theirs = os.pipe()
+    if os.fork():
+        os.close(ours)
+        os.dup2(theirs, 1)
+        os.dup2(theirs, 2)
+        os.close(theirs)
+        return
+    os.close(theirs)
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
+        signal.signal(number, signal.SIG_IGN)  # the last words come after the signal
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    while part := os.read(ours, 65_536):
+        if os.fstat(file).st_size + len(part) > most // 2:
+            os.close(file)
+            os.replace(path, f"{path}.1")  # noqa: PTH105 -- see boot_id
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(file, part)
+    os._exit(0)
+
+
 def main(path: str) -> int:
     """Become what the spec says. Returns only for a job, or if the program cannot be run."""
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- see boot_id
         spec = json.load(file)
+    if "log" in spec:
+        _log(spec["log"], spec["log_bytes"])
     values: dict[str, str] = dict(spec.get("values", {}))
     if "uds" in values and os.path.exists(values["uds"]):  # noqa: PTH110 -- see boot_id
         os.unlink(values["uds"])  # noqa: PTH108 -- what a killed instance has left keeps the next from listening

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SupervisorKeeper"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,199}")
 _EXITED = re.compile(r" exited: (\S+) \((?:exit status (\d+)|terminated by (\w+))")
 _PHASES: Mapping[str, Literal["running", "backoff", "stopping", "exited"]] = {
     "STARTING": "running",
@@ -77,7 +76,7 @@ class SupervisorKeeper:
             StartError: If it cannot be kept: its name, working directory or log is unusable.
             BackendError: If supervisord does not answer.
         """
-        _check(program)
+        _program.check(program)
         await self._call("supervisor.getPID")
         if not self._conf(program.name).exists():
             self._write(program)
@@ -268,21 +267,6 @@ class SupervisorKeeper:
         if ran.returncode != 0:
             words = (ran.stderr or ran.stdout).strip().splitlines()[-3:]
             raise StateError(f"supervisord cannot be started in {str(home.folder)!r}: {' '.join(words)}")
-
-
-def _check(program: Program) -> None:
-    if not _NAME.fullmatch(program.name):
-        raise StartError(f"program name {program.name!r} must be 1 to 200 of letters, digits and '._@+-'")
-    if not program.argv:
-        raise StartError(f"program {program.name!r} has no argv: give the program and its arguments")
-    if not Path(program.cwd).is_dir():
-        raise StartError(
-            f"program {program.name!r} cannot run in {program.cwd!r}: that folder does not exist"
-        )
-    if not Path(program.log).is_absolute() or not _ini.plain(Path(program.log).name):
-        raise StartError(
-            f"program {program.name!r}: log {program.log!r} must be an absolute path with a plain name"
-        )
 
 
 def _restarted(row: Mapping[str, str | int]) -> bool:
