@@ -13,7 +13,7 @@ from fairdeploy import Deployer, HTTPProbe, Probes, Release, Target
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
 from fairdeploy.testing.load import LoadProcess, LoadReport, LoadSettings, Traffic, load_process, standard_mix
 
-__all__ = ["Stage", "application", "free_port", "lost", "stage", "under_load"]
+__all__ = ["Stage", "application", "free_port", "lost", "stage", "stopped", "under_load"]
 
 
 def free_port() -> int:
@@ -56,11 +56,17 @@ class Stage:
 async def stage(folder: Path, *, replicas: int = 2) -> AsyncIterator[Stage]:
     """Open a folder, and stop all that runs in it in the end."""
     target = Target("shop", replicas=replicas, endpoint=f"127.0.0.1:{free_port()}", drain_ms=15_000)
-    async with LocalBackend.open(folder) as backend:
-        try:
-            yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
-        finally:
-            await SupervisorKeeper(folder / "keeper").shutdown()
+    async with LocalBackend.open(folder) as backend, stopped(folder):
+        yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
+
+
+@asynccontextmanager
+async def stopped(folder: Path) -> AsyncIterator[None]:
+    """Stop all that runs in a folder when the block ends."""
+    try:
+        yield
+    finally:
+        await SupervisorKeeper(folder / "keeper").shutdown()
 
 
 @asynccontextmanager
