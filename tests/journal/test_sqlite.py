@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from fairdeploy.errors import Fenced, JournalError, LeaseHeld, RecordError
+from fairdeploy.errors import Fenced, InvalidInput, JournalError, LeaseHeld, RecordError
 from fairdeploy.journal import SQLiteJournal
 from fairdeploy.model import Progressed, TookOver
 from tests.journal.plans import ended, plan
@@ -278,6 +278,31 @@ async def test_a_damaged_record_is_named_not_shown(path: Path) -> None:
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert not caught.value.retryable
+
+
+async def test_a_record_that_cannot_be_written_takes_its_append_with_it(path: Path) -> None:
+    """What came before it in the same append is undone; appends of others are not."""
+    odd = Progressed(step="x", message=object())  # type: ignore[arg-type]  # the point of the test
+    async with SQLiteJournal.open(path) as journal:
+        lease = await journal.begin("r1", plan(), "me", 60_000)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.append, lease, STEP)
+            with pytest.raises(InvalidInput, match="cannot be recorded"):
+                await journal.append(lease, Progressed(step="before", message=""), odd)
+        steps = [e.record.step for e in await journal.read() if isinstance(e.record, Progressed)]
+
+    assert steps == ["x"]
+
+
+async def test_a_target_taken_elsewhere_fences_the_whole_rollout(path: Path) -> None:
+    """Each target's own lease is looked at: one that has moved on is enough."""
+    async with SQLiteJournal.open(path) as journal:
+        lease = await journal.begin("r1", plan("a", "b"), "me", 60_000)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("UPDATE lease SET epoch = 9 WHERE target = 'b/production'")
+            other.commit()
+        with pytest.raises(Fenced):
+            await journal.append(lease, STEP)
 
 
 # Programs.
