@@ -14,6 +14,8 @@ from fairdeploy.errors import MissingDependency
 from fairdeploy.model import HTTPProbe, Member, Pool, Target
 from fairdeploy.protocols import Fence
 from fairdeploy.routing.envoy import EnvoyRouter, binary
+from fairdeploy.routing.envoy.process import forget_memory
+from fairdeploy.routing.envoy.state import STATE_FILE, load
 from tests.routing.application import Application, application
 from tests.routing.keeper import TaskKeeper, kept
 
@@ -46,11 +48,19 @@ def free_port() -> Callable[[], int]:
     return find
 
 
+def forget_all(folder: Path) -> None:
+    """Remove the shared memory of every Envoy that had its place in a folder."""
+    for path in folder.rglob(STATE_FILE):
+        if state := load(path.parent):
+            forget_memory(state.base_id)
+
+
 @pytest.fixture
-async def keeper(envoy_binary: Path) -> AsyncIterator[TaskKeeper]:
-    """Keep Envoys for the time of a test."""
+async def keeper(envoy_binary: Path, tmp_path: Path) -> AsyncIterator[TaskKeeper]:
+    """Keep Envoys for the time of a test, and leave no shared memory behind."""
     async with kept() as keeper:
         yield keeper
+    forget_all(tmp_path)
 
 
 @pytest.fixture

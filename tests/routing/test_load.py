@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from fairdeploy.model import HTTPProbe, Member, Pool, Routes, Split
+from fairdeploy.routing.envoy import EnvoyRouter
 from fairdeploy.testing.apps.processes import app_process
 from fairdeploy.testing.load import keep_alive, load_process, new_connection, post, websocket
 from tests.routing.conftest import FENCE
 from tests.routing.test_envoy import eventually, serve
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fairdeploy.model import Target
-    from fairdeploy.routing.envoy import EnvoyRouter
+    from tests.routing.keeper import TaskKeeper
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.load]
 
@@ -72,3 +77,35 @@ async def test_fifty_changes_and_three_replacements_lose_nothing(router: EnvoyRo
     assert report.requests > 300
     assert set(report.by_revision) == {"v0", "v1", "v2", "v3"}
     assert counted["v3"].errors == 0
+
+
+async def test_changes_that_break_off_lose_nothing_and_are_completed(
+    router: EnvoyRouter, target: Target, keeper: TaskKeeper, tmp_path: Path
+) -> None:
+    """Forty changes of members and weights end after a few milliseconds at most; the next one finds its way from there."""
+    chance = random.Random(7)
+    async with AsyncExitStack() as apps:
+        pools = [await started(apps, revision) for revision in ("v0", "v1", "v2")]
+        first, second, third = pools
+        await serve(router, target, Routes((first,), split=Split.all_to("v0")))
+        async with load_process(f"http://{target.endpoint}", mix=MIX, rate=100) as load:
+            for _ in range(40):
+                other = EnvoyRouter(tmp_path, keeper)
+                seen = await other.observe(target)
+                well = [pool for pool in pools if pool.members[0].instance in seen.healthy] or [first]
+                served = chance.choice(well)
+                extra = chance.sample(pools, chance.randint(0, 2))
+                wanted = Routes(tuple(dict.fromkeys([served, *extra])), split=Split.all_to(served.revision))
+                with anyio.move_on_after(chance.choice([0.003, 0.01, 0.02, 1])):
+                    # As a deployer does: what is begun is completed before another thing is begun.
+                    await other.apply(
+                        target, wanted if seen.acknowledged else (seen.written or wanted), FENCE
+                    )
+            last = Routes((second, third), split=Split.between("v1", "v2", 5_000))
+            await serve(router, target, Routes(tuple(pools), split=Split.all_to("v1")))
+            seen = await serve(router, target, last)
+        report = load.report()
+
+    assert seen.written == last
+    assert report.lost == report.app_errors == 0, str(report)
+    assert report.requests > 50

@@ -96,6 +96,18 @@ def test_another_probe_is_another_place() -> None:
     assert [place.name for place in pruned(state, set()).places] == ["s1"]
 
 
+def test_a_revision_that_comes_back_has_its_place_again() -> None:
+    """However often it leaves and comes back before its members are idle."""
+    both = Routes((Pool("a", (member(1),)), Pool("b", (member(2),))))
+    only = Routes((Pool("a", (member(1),)),))
+    state = assign(START, both)
+    for _ in range(3):
+        left = assign(state, only)
+        assert [place.leaving for place in left.places] == [(), (member(2),)]
+        assert assign(left, both).places == state.places
+        state = assign(left, both)
+
+
 def test_revisions_that_are_never_drained_are_refused_at_last() -> None:
     """The message names the revisions on which requests are still in flight."""
     state = START

@@ -36,8 +36,9 @@ def pruned(state: State, busy: Collection[tuple[str, str]]) -> State:
 def assign(state: State, routes: Routes) -> State:
     """Return the state that serves a routing document.
 
-    A revision keeps its place, unless it is probed differently now: a cluster with traffic is
-    never changed, so it gets a new one. Members left out become leaving ones.
+    A revision keeps its place, also if it comes back before its last members are idle, unless it is
+    probed differently now: a cluster with traffic is never changed, so it gets a new one. Members left
+    out become leaving ones.
 
     Raises:
         RouterError: If too many revisions are still being left.
@@ -46,7 +47,7 @@ def assign(state: State, routes: Routes) -> State:
     places: list[Place] = []
     for place in state.places:
         pool = wanted.get(place.revision)
-        if place.retired or pool is None or pool.probe != place.probe:
+        if pool is None or pool.probe != place.probe:
             places.append(_retire(place))
         else:
             places.append(_renew(place, pool))
@@ -84,7 +85,8 @@ def _retire(place: Place) -> Place:
 
 
 def _renew(place: Place, pool: Pool) -> Place:
-    return replace(place, members=pool.members, leaving=_without(place.leaving + place.members, pool.members))
+    leaving = _without(place.leaving + place.members, pool.members)
+    return replace(place, members=pool.members, leaving=leaving, retired=False)
 
 
 def _keep(place: Place, served: Sequence[Member]) -> Place:
