@@ -10,7 +10,7 @@ import pytest
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper, launch
 from fairdeploy.backends.local._process import Identity
 from fairdeploy.errors import StateError
-from fairdeploy.model import Release, Target
+from fairdeploy.model import Capability, Release, Target
 from tests.backends.local import FENCE, kept, pid_of, ready, serving, until
 
 if TYPE_CHECKING:
@@ -173,3 +173,15 @@ async def test_a_failed_effect_can_be_repeated(backend: LocalBackend) -> None:
 
     seen = await until(lambda: backend.observe(TARGET), lambda found: len(found.revisions[0].ready) == 1)
     assert seen.revisions[0].instances[0].id != instance
+
+
+async def test_by_default_a_folder_has_all_it_needs(folder: Path) -> None:
+    """Keeper, Envoy router and SQLite journal come with it, and are found again."""
+    for _ in range(2):
+        async with LocalBackend.open(str(folder / "b")) as backend:
+            assert len(backend.journal.key) >= 16
+            assert backend.router is not None
+            assert Capability.WEIGHTS in backend.capabilities
+        await backend.aclose()
+
+    assert (folder / "b" / "journal.sqlite").exists()

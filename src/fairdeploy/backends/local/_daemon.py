@@ -45,7 +45,7 @@ class Added:
         return [
             {
                 "name": name,
-                "state": getProcessStateDescription(process.get_state()),
+                "state": str(getProcessStateDescription(process.get_state())),
                 "pid": process.pid,
                 "exit": process.exitstatus if process.exitstatus is not None else -1000,
                 "starts": self._starts[name],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from fairdeploy.protocols.journal import Journal
@@ -28,8 +29,8 @@ def router(folder: Path, kept: Keeper) -> TrafficRouter:
     return EnvoyRouter(folder / "router", kept)
 
 
-def journal(folder: Path) -> Journal:
-    """Return an SQLite journal in the same folder."""
+def journal(folder: Path) -> AbstractAsyncContextManager[Journal]:
+    """Return an SQLite journal in the same folder, to be entered."""
     from fairdeploy.journal import SQLiteJournal  # noqa: PLC0415 -- unless one is given
 
-    return SQLiteJournal(folder / "journal.sqlite")
+    return SQLiteJournal.open(folder / "journal.sqlite")

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 
-from fairdeploy.backends.local import _files, _jobs, _lock, _parts, _scan, _starting, _tail, _watching
+from fairdeploy.backends.local import (
+    _files,
+    _jobs,
+    _lock,
+    _opening,
+    _parts,
+    _scan,
+    _starting,
+    _tail,
+    _watching,
+)
 from fairdeploy.backends.local._home import Home
 from fairdeploy.backends.local._layout import Layout
 from fairdeploy.backends.local._observing import deployment, running
 from fairdeploy.backends.local._readiness import Readiness
 from fairdeploy.backends.local._together import together
-from fairdeploy.backends.local.launch import boot_id, free_port
-from fairdeploy.errors import BackendError, Fenced, StateError
+from fairdeploy.backends.local.launch import free_port
+from fairdeploy.errors import BackendError, Fenced
 from fairdeploy.model import Capability
 
 if TYPE_CHECKING:
@@ -36,10 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalBackend"]
 
-_LOG = logging.getLogger("fairdeploy")
 _OWN = frozenset({Capability.REVISIONS, Capability.REPLICAS, Capability.JOBS, Capability.FENCED})
-_SCHEMA = 1
-_FILE = "folder.json"
 _LOCK_SECONDS = 60.0
 
 
@@ -58,13 +64,20 @@ class LocalBackend:
     """
 
     def __init__(
-        self, folder: Path, home: Home, *, keeper: Keeper, router: TrafficRouter | None, journal: Journal
+        self,
+        home: Home,
+        *,
+        keeper: Keeper,
+        router: TrafficRouter | None,
+        journal: Journal,
+        owned: AsyncExitStack,
     ) -> None:
-        self._folder = folder
+        self._folder = home.folder
         self._home = home
         self._keeper = keeper
         self._router = router
         self._journal = journal
+        self._owned = owned
         self._readiness = Readiness()
 
     @classmethod
@@ -94,25 +107,26 @@ class LocalBackend:
             StateError: If the folder is unusable: not writable, not this user's, or not a backend's.
             MissingDependency: If a default is needed whose extra is not installed.
         """
-        path = _path(folder)
-        await anyio.to_thread.run_sync(_claim, path)
+        path = _opening.path_of(folder)
+        await anyio.to_thread.run_sync(_opening.claim, path)
         home = await anyio.to_thread.run_sync(Home.of, path)
-        kept = keeper or _parts.keeper(home.folder)
-        backend = cls(
-            home.folder,
-            home,
-            keeper=kept,
-            router=router or _parts.router(home.folder, kept),
-            journal=journal or _parts.journal(home.folder),
-        )
-        try:
-            await backend._revive()
+        async with AsyncExitStack() as owned:
+            kept = keeper or _parts.keeper(home.folder)
+            if journal is None:
+                journal = await owned.enter_async_context(_parts.journal(home.folder))
+            backend = cls(
+                home,
+                keeper=kept,
+                router=router or _parts.router(home.folder, kept),
+                journal=journal,
+                owned=owned,
+            )
+            await _opening.revive(kept, home.folder)
             yield backend
-        finally:
-            await backend.aclose()
 
     async def aclose(self) -> None:
         """Let go of the folder; again does nothing. What runs goes on running."""
+        await self._owned.aclose()
 
     @property
     def uri(self) -> str:
@@ -303,61 +317,9 @@ class LocalBackend:
         self._readiness.forget(instance)
         await anyio.to_thread.run_sync(_files.remove_files, layout.of(instance))
 
-    async def _revive(self) -> None:
-        """After a reboot, start again what was kept."""
-        known = _files.read_json(self._folder / _FILE) or {}
-        if _scan.text(known, "boot") == boot_id():
-            return
-        async with _lock.held(self._folder / "lock", seconds=_LOCK_SECONDS):
-            layouts = _watching.layouts(self._folder)
-            kept = [(layout, record) for layout in layouts for record in _scan.records(layout)]
-            if kept:
-                _LOG.warning(
-                    "the machine has been restarted: starting again %d instances in %r: %s",
-                    len(kept),
-                    str(self._folder),
-                    ", ".join(record.id for _, record in kept),
-                )
-            await together(
-                partial(self._keeper.start, _starting.program(layout, record)) for layout, record in kept
-            )
-            if any(record.probes.liveness is not None for _, record in kept):
-                await _watching.start(self._keeper, self._folder)
-            _files.write_json(self._folder / _FILE, {"schema": _SCHEMA, "boot": boot_id()})
-
 
 def _next(layout: Layout) -> int:
     """Return a number that no instance or revision of the target has had before."""
     place = _scan.number(_files.read_json(layout.counter) or {}, "last") + 1
     _files.write_json(layout.counter, {"last": place})
     return place
-
-
-def _path(folder: Path | str) -> Path:
-    if isinstance(folder, str) and folder.startswith("local://"):
-        folder = unquote(folder.removeprefix("local://"))
-    return Path(folder).absolute()
-
-
-def _claim(folder: Path) -> None:
-    """Make a folder ours, or prove that it is."""
-    try:
-        strange = folder.is_dir() and any(folder.iterdir()) and not (folder / _FILE).exists()
-    except OSError as error:
-        raise StateError(
-            f"folder {str(folder)!r} cannot be read ({error.strerror}): give one of your own"
-        ) from error
-    if strange:
-        raise StateError(
-            f"folder {str(folder)!r} holds things that are no deployments: give a new or empty folder"
-        )
-    _files.private_folder(folder)
-    known = _files.read_json(folder / _FILE)
-    if known is None:
-        _files.write_json(folder / _FILE, {"schema": _SCHEMA, "boot": boot_id()})
-    elif known.get("schema") != _SCHEMA:
-        raise StateError(
-            f"folder {str(folder)!r} is of schema {known.get('schema')!r}, not {_SCHEMA}: use its version"
-        )
-    for name in ("targets", "keeper", "sockets"):
-        _files.private_folder(folder / name)

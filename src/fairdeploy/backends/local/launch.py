@@ -163,7 +163,7 @@ def _log(path: str, most: int) -> None:
     ):
         signal.signal(number, signal.SIG_IGN)  # the last words come after the signal
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    while part := os.read(ours, 65_536):
+    while part := os.read(ours, min(65_536, max(most // 2, 1))):
         if os.fstat(file).st_size + len(part) > most // 2:
             os.close(file)
             os.replace(path, f"{path}.1")  # noqa: PTH105 -- see boot_id

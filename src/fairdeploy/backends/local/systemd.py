@@ -213,7 +213,7 @@ def runs(*, user: bool) -> bool:
 
 
 def _state(block: str, prefix: str) -> ProgramState:
-    told = dict(line.partition("=")[::2] for line in block.splitlines())
+    told = {key: value for key, _, value in (line.partition("=") for line in block.splitlines())}
     name = told["Id"].removeprefix(prefix).removesuffix(".service").replace(":", "@").replace(_PLUS, "+")
     phase = _PHASES.get(told["ActiveState"], "exited")
     if told["SubState"] in _BETWEEN:
