@@ -72,8 +72,10 @@ class History:
         """Take one more record in."""
         match record:
             case Intended(phase="do"):
+                # A wait that is taken up again goes on waiting for the same, until the same date.
+                if record.step not in self.intended:
+                    self.parked = None
                 self.intended.append(record.step)
-                self.parked = None
             case Intended():
                 if record.undo is not None:
                     self.undone.append(record.undo)

@@ -36,16 +36,18 @@ def is_left(info: RolloutInfo, events: Sequence[Event], now_ms: int) -> bool:
     return isinstance(record, Parked) and record.until_ms is not None and record.until_ms <= now_ms
 
 
+_WHILE_PARKED = frozenset(
+    {"command", "judged", "held", "released", "paused", "retried", "progressed", "settled"}
+)
+"""Kinds of records that may follow while the wait goes on: commands, guards at work, what was due."""
+
+
 def _parked(events: Sequence[Event]) -> Event | None:
     """Return the record that parked the rollout, if that is still its last word."""
     for event in reversed(events):
         if isinstance(event.record, Parked):
             return event
-        if not isinstance(event.record, Command) and event.record.kind not in {
-            "judged",
-            "progressed",
-            "settled",
-        }:
+        if event.record.kind not in _WHILE_PARKED:
             return None
     return None
 

@@ -93,6 +93,7 @@ async def _live(run: Run, direction: Direction) -> None:
         case Stop():
             await _back(run, stop)
         case Leave(why="detached"):
+            await run.record(Progressed(step=run.control.step, message="left on purpose by its program"))
             # In the middle of an approval it stays parked for that, with its date.
             await run.record(run.history.parked or Parked(then="resume"))
         case Leave():

@@ -77,7 +77,7 @@ class Tenure:
             raise
         self._granted = asked
 
-    async def append(self, *records: Record, end: bool = False) -> int:
+    async def append(self, *records: Record, end: bool = False) -> None:
         """Append under the lease. Not interrupted half-way; tried again while the lease is sure.
 
         Raises:
@@ -85,21 +85,22 @@ class Tenure:
             JournalError: If it cannot be written.
         """
         with anyio.CancelScope(shield=True):
-            seq = await self._appended(*records, end=end)
-        self.ended = self.ended or end
-        return seq
+            await self._appended(*records, end=end)
+            self.ended = self.ended or end
 
-    async def _appended(self, *records: Record, end: bool) -> int:
+    async def _appended(self, *records: Record, end: bool) -> None:
         until = self._clock.monotonic() + self._sure
         while True:
             try:
-                return await self._journal.append(self._lease, *records, end=end)
+                await self._journal.append(self._lease, *records, end=end)
             except Fenced:
                 self._control.stop(Leave(why="fenced"))
                 raise
             except JournalError as error:
                 if not error.retryable or self._clock.monotonic() >= until:
                     raise
+            else:
+                return
             await anyio.sleep(_AGAIN)
 
     async def keep(self) -> None:
