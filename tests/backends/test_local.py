@@ -455,3 +455,15 @@ async def test_what_cannot_start_is_refused_before_anything_has_changed(
 
     assert names(folder) == before
     assert not marked(backend._keeper._home.mark)  # type: ignore[attr-defined]  # the tests open with supervisor
+
+
+async def test_an_instance_that_hangs_does_not_hold_up_who_looks(backend: LocalBackend) -> None:
+    """The others are seen while the answer of one is still awaited."""
+    endless = HTTPProbe("/hang", interval_ms=20, timeout_ms=3_600_000)
+    hung, well = serving("hung", probes=Probes(readiness=endless)), serving("well")
+    await _up(backend, hung)
+    await _up(backend, well)
+
+    await ready(backend, TARGET, well)
+
+    assert not (await revision(backend, TARGET, hung)).ready

@@ -6,20 +6,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-import anyio
-
-from fairdeploy.backends.local import _ask
+from fairdeploy.backends.local import _prober
 from fairdeploy.model import TCPProbe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
 
+    from fairdeploy.backends.local import _ask
     from fairdeploy.backends.local._process import Identity
     from fairdeploy.backends.local._record import Record
     from fairdeploy.model import InstanceId
 
 __all__ = ["Readiness", "Running", "Standing"]
 
+_PATIENCE = 0.1
+"""Seconds that a look waits for answers. A later look finds what came after."""
 _PORT_OPENS = TCPProbe(interval_ms=50)
 """How an instance without a readiness probe is asked."""
 
@@ -77,32 +79,42 @@ class Standing:
 
 @final
 class Readiness:
-    """Asks instances, at most once per interval each."""
+    """Asks instances, at most once per interval each, and waits for their answers for a moment only."""
 
     def __init__(self) -> None:
         self._known: dict[InstanceId, Standing] = {}
+        self._asked: dict[Identity, tuple[_ask.AnyProbe, Future[str]]] = {}
+        self._prober = _prober.Prober()
 
     async def look(self, instances: Sequence[Running]) -> Mapping[InstanceId, Standing]:
-        """Ask every instance that is due, at once, and return how all of them stand."""
-        async with anyio.create_task_group() as group:
-            for each in instances:
-                group.start_soon(self._one, each)
+        """Ask every instance that is due, and return how all of them stand."""
+        for each in instances:
+            self._begin(each)
+        if self._asked:
+            await self._prober.wait((answer for _, answer in self._asked.values()), _PATIENCE)
+        for identity, (probe, answer) in tuple(self._asked.items()):
+            if answer.done():
+                del self._asked[identity]
+                for name, known in self._known.items():
+                    if known.identity == identity and not answer.cancelled():
+                        self._known[name] = known.after(probe, answer.result(), time.monotonic())
         return {each.record.id: self._known[each.record.id] for each in instances}
 
     def forget(self, instance: InstanceId) -> None:
         """Drop what is known of an instance that is gone."""
         self._known.pop(instance, None)
 
-    async def _one(self, each: Running) -> None:
+    async def aclose(self) -> None:
+        """Stop asking."""
+        await self._prober.aclose()
+
+    def _begin(self, each: Running) -> None:
         record = each.record
         known = self._known.get(record.id)
         if known is None or known.identity != each.identity:
             known = self._known[record.id] = Standing(each.identity)
-        if time.monotonic() < known.due:
-            return
         if record.probes.readiness is None and record.address(each.port) is None:
             self._known[record.id] = Standing(each.identity, ready=True, detail="")
-            return
-        probe = record.probes.readiness or _PORT_OPENS
-        why = await _ask.ask(probe, record, each.port)
-        self._known[record.id] = known.after(probe, why, time.monotonic())
+        elif each.identity not in self._asked and time.monotonic() >= known.due:
+            probe = record.probes.readiness or _PORT_OPENS
+            self._asked[each.identity] = probe, self._prober.ask(probe, record, each.port)

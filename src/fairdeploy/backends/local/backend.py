@@ -121,6 +121,7 @@ class LocalBackend:
                 journal=journal,
                 owned=owned,
             )
+            owned.push_async_callback(backend._readiness.aclose)
             await _opening.revive(kept, home.folder)
             yield backend
 
