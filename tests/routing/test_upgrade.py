@@ -13,12 +13,13 @@ import websockets
 from fairdeploy.errors import RouterError
 from fairdeploy.model import Routes, Split, Target
 from fairdeploy.testing.load import load_process
-from tests.routing.conftest import FENCE
+from tests.routing.conftest import FENCE, forget_all
 from tests.routing.test_envoy import eventually, serve, until
 from tests.routing.test_load import MIX, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from fairdeploy.routing.envoy import EnvoyRouter
     from tests.routing.keeper import TaskKeeper
@@ -27,9 +28,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.load]
 
 
 async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
-    router: EnvoyRouter, keeper: TaskKeeper, free_port: Callable[[], int]
+    router: EnvoyRouter, keeper: TaskKeeper, free_port: Callable[[], int], tmp_path: Path
 ) -> None:
-    """Two replacements lose nothing; the last Envoy is restarted after a crash like the first."""
+    """Two replacements lose nothing; the last Envoy is restarted after a crash or a reboot like the first."""
     target = Target("shop", endpoint=f"127.0.0.1:{free_port()}", drain_ms=1_000, stream_drain_ms=2_000)
     async with AsyncExitStack() as stack:
         only = await started(stack, "v0")
@@ -52,7 +53,13 @@ async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
             await socket.send("hello")
             assert await socket.recv() == "hello"
 
+        await keeper.stop("envoy.shop.production.2")
+        forget_all(tmp_path)
+        await serve(router, target, Routes((only,), split=Split.all_to("v0")))
+        rebooted = await keeper.states()
+
     assert list(kept) == ["envoy.shop.production.2"]
+    assert list(rebooted) == ["envoy.shop.production"]
     assert report.lost == report.app_errors == 0, str(report)
     assert report.requests > 200
     assert seen.healthy == {"v0-1"}

@@ -72,7 +72,8 @@ async def forget(site: Site, fence: Fence) -> None:
     async with held(site.folder):
         state = load(site.folder)
         fenced(state, site, fence)
-        await site.keeper.stop(program_name(site.target, state.process if state else 0))
+        for process in range(1 + (state.process if state else 0)):
+            await site.keeper.stop(program_name(site.target, process))
         wipe(site.folder)
         if state:
             forget_memory(state.base_id)
@@ -122,6 +123,7 @@ async def _start(site: Site, state: State) -> None:
     if read(site.folder, BOOTSTRAP) != bootstrap():
         write(site.folder, BOOTSTRAP, bootstrap())
     put(site.folder, state)
+    state = await _from_the_beginning(site, state)
     link(site.folder, state.process, await binary.find(site.binary))
     await site.keeper.start(program(site.target, state, site.folder))
     try:
@@ -133,6 +135,21 @@ async def _start(site: Site, state: State) -> None:
         raise RouterError(
             f"the Envoy of {site.target.id!r} did not come up within {_LIVE_S:g} s:{reason(site.folder)}"
         ) from exc
+
+
+async def _from_the_beginning(site: Site, state: State) -> State:
+    """Return the state with an Envoy that needs no predecessor, unless the one wanted is on its way.
+
+    After a reboot, one that was to take over finds no shared memory, and will not start.
+    """
+    name = program_name(site.target, state.process)
+    kept = (await site.keeper.states()).get(name)
+    if state.process == 0 or (kept is not None and kept.phase == "running"):
+        return state
+    await site.keeper.stop(name)
+    state = replace(state, process=0)
+    write(site.folder, STATE_FILE, encode(state))
+    return state
 
 
 async def _seen(folder: Path) -> Loaded | None:

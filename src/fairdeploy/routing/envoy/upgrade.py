@@ -47,6 +47,8 @@ async def upgrade(site: Site, fence: Fence) -> None:
         write(site.folder, BOOTSTRAP, bootstrap())
         put(site.folder, after)
         write(site.folder, STATE_FILE, encode(after))
+        # The old one will exit by itself. Its keeper must not start it again: it would take the sockets back.
+        (site.folder / link_name(state.process)).unlink(missing_ok=True)
         await site.keeper.start(program(site.target, after, site.folder))
         try:
             with anyio.fail_after(_LIVE_S):
@@ -56,11 +58,9 @@ async def upgrade(site: Site, fence: Fence) -> None:
             raise RouterError(
                 f"the new Envoy of {site.target.id!r} did not take over within {_LIVE_S:g} s; the old one serves:{reason(site.folder)}"
             ) from exc
-        # The old one exits by itself. Its keeper must not start it again: it would take the sockets back.
-        (site.folder / link_name(state.process)).unlink(missing_ok=True)
-        old = program_name(site.target, state.process)
-        await _parted(site, old)
-        await site.keeper.stop(old)
+        await _parted(site, program_name(site.target, state.process))
+        for process in range(after.process):  # An upgrade that broke off may have left an older one behind.
+            await site.keeper.stop(program_name(site.target, process))
 
 
 async def _taken_over(site: Site, after: State, before: str) -> None:
@@ -93,4 +93,5 @@ async def _parted(site: Site, old: str) -> None:
 async def _back(site: Site, state: State, after: State) -> None:
     with anyio.CancelScope(shield=True):
         await site.keeper.stop(program_name(site.target, after.process))
+        link(site.folder, state.process, await binary.find(site.binary))
         write(site.folder, STATE_FILE, encode(state))
