@@ -43,8 +43,8 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all, for its owner only.
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a file, whole or not at all, for its owner only; ``durable``: it outlives a loss of power.
 
     Raises:
         StateError: If it cannot be written.
@@ -57,6 +57,12 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(part).replace(path)
+        if durable:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
         if part:
             Path(part).unlink(missing_ok=True)
@@ -65,13 +71,13 @@ def write_text(path: Path, text: str) -> None:
         ) from error
 
 
-def write_json(path: Path, value: JSON) -> None:
+def write_json(path: Path, value: JSON, *, durable: bool = False) -> None:
     """Write a value as JSON, whole or not at all.
 
     Raises:
         StateError: If it cannot be written.
     """
-    write_text(path, json.dumps(value, sort_keys=True, indent=1))
+    write_text(path, json.dumps(value, sort_keys=True, indent=1), durable=durable)
 
 
 def read_json(path: Path) -> dict[str, JSON] | None:

@@ -246,7 +246,7 @@ class LocalBackend:
         async with self._changing(layout, fence):
             if not layout.wanted(revision).exists():
                 raise BackendError(f"revision {revision!r} is not there to be promoted: ensure it first")
-            _files.write_json(layout.stable, {"revision": revision})
+            _files.write_json(layout.stable, {"revision": revision}, durable=True)
 
     async def execute(
         self, target: Target, revision: RevisionId, release: Release, job: Job, fence: Fence
@@ -287,7 +287,7 @@ class LocalBackend:
                     f"epoch {fence.epoch} of {layout.target!r} has passed: a holder with epoch {newest} has taken over"
                 )
             if fence.epoch > newest:
-                _files.write_json(layout.epoch, {"epoch": fence.epoch})
+                _files.write_json(layout.epoch, {"epoch": fence.epoch}, durable=True)
             yield
 
     def _want(self, layout: Layout, seen: _scan.Scan, revision: RevisionId, replicas: int) -> None:
