@@ -119,6 +119,31 @@ async def test_a_header_leads_to_its_revision_and_is_not_counted(
     assert (counted["old"].requests, counted["new"].requests) == (10, 0)
 
 
+async def test_members_that_all_fail_their_checks_are_the_last_resort(
+    router: EnvoyRouter, target: Target, old: Application, new: Application
+) -> None:
+    """A sick candidate is stood in for; but when everybody is sick, somebody who may answer is better than nobody."""
+    routes = Routes((pool(old), pool(new)), split=Split.between("old", "new", 5_000))
+    await serve(router, target, routes)
+
+    async with browser(target) as client:
+        new.healthy = False
+        await until(router, target, lambda seen: seen.healthy == {old.instance})
+        assert await shares(client, 20) == {"old": 20}
+        old.healthy = False
+        await until(router, target, lambda seen: not seen.healthy)
+        statuses = Counter([(await client.get("/")).status_code for _ in range(40)])
+        alone = Routes((pool(old),), split=Split.all_to("old"))
+        await router.apply(target, alone, FENCE)
+        await until(router, target, lambda seen: seen.acknowledged)
+        answered = await shares(client, 20)
+
+    assert statuses == {200: 40}
+    assert answered == {"old": 20}
+    counted = await router.counters(target)
+    assert counted["old"].errors == 0
+
+
 async def test_users_see_the_application_and_not_its_router(
     router: EnvoyRouter, target: Target, old: Application
 ) -> None:

@@ -39,7 +39,7 @@ def weights(state: State) -> list[str]:
 @pytest.mark.parametrize(
     ("split", "expected"),
     [
-        (Split.all_to("a"), ["s0"]),
+        (Split.all_to("a"), ["s0+s0"]),
         (Split.between("a", "b", 500), ["s1+s0 500", "s0+s1 9500"]),
         (Split.between("a", "b", 9_500), ["s1+s0 9500", "s0+s1 500"]),
         (Split({"a": 7_000, "b": 1_000, "c": 2_000}), ["s2+s0 2000", "s1+s0 1000", "s0+s2 7000"]),
@@ -64,7 +64,7 @@ def test_every_cluster_that_is_named_exists() -> None:
     named = {cluster["name"] for cluster in files["cds.json"]}
 
     assert named == {
-        *("s0", "s1", "s2", "s0~", "s1~", "s2~"),
+        *("s0", "s1", "s2", "s0~", "s1~", "s2~", "s0!", "s1!", "s2!", "s0+s0", "s1+s1", "s2+s2"),
         *("s0+s1", "s0+s2", "s1+s0", "s1+s2", "s2+s0", "s2+s1"),
     }
     assert {"eds-s0.json", "eds-s1.json", "eds-s2.json", "rds.json", "sds.json", "lds.json"} < files.keys()

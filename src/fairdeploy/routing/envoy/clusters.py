@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fairdeploy.model.canonical import JSON
     from fairdeploy.routing.envoy.state import Place
 
-__all__ = ["aside", "clusters", "eds_file", "endpoints", "pair"]
+__all__ = ["alone", "aside", "clusters", "eds_file", "endpoints", "pair"]
 
 _BREAKERS: Final[Doc] = {
     # Envoy's own defaults are 1024/1024/1024/3; with 3 retries, the fallback of a pair hardly ever works.
@@ -31,6 +31,20 @@ _IDLE: Final = "2s"
 def pair(first: Place, fallback: Place) -> str:
     """Return the name of the cluster that asks ``first``, and ``fallback`` if that cannot be."""
     return f"{first.name}+{fallback.name}"
+
+
+def alone(place: Place) -> str:
+    """Return the name by which requests go when nobody else has traffic that could stand in."""
+    return pair(place, place)
+
+
+def _open(place: Place) -> str:
+    """Return the name of a place's last resort: the same members, whatever their health checks say.
+
+    On a machine that is short of processor time every check may time out at once. Members that
+    answer late are better than an answer that nobody is there.
+    """
+    return f"{place.name}!"
 
 
 def aside(place: Place) -> str:
@@ -64,36 +78,46 @@ def endpoints(place: Place) -> Doc:
 
 def _clusters(places: Sequence[Place]) -> Iterator[Doc]:
     for place in places:
-        yield _slot(place)
+        yield _checked(place)
+        yield _slot(place, _open(place))
+    # Envoy takes the n-th name for the n-th attempt, and skips names without a healthy member.
     for place in places:
         yield _composite(aside(place), place.name)
+        yield _composite(alone(place), place.name, place.name, _open(place))
     for first, fallback in permutations(places, 2):
-        # Envoy takes the n-th name for the n-th attempt, and skips names without a healthy member.
-        yield _composite(pair(first, fallback), first.name, fallback.name, fallback.name)
+        yield _composite(pair(first, fallback), first.name, fallback.name, _open(fallback))
 
 
 def _endpoint(member: Member, *, leaving: bool) -> Doc:
     # Only the health status may differ: for any other difference Envoy makes a new host, and what is in
     # flight on the old one is not counted any more.
+    # The Host header of health checks; otherwise it would be the cluster's name.
+    host = "localhost" if member.address.startswith("unix:") else member.address
     return {
-        "endpoint": {"address": address(member.address)},
+        "endpoint": {"address": address(member.address), "health_check_config": {"hostname": host}},
         "health_status": "DRAINING" if leaving else "HEALTHY",
     }
 
 
-def _slot(place: Place) -> Doc:
+def _checked(place: Place) -> Doc:
+    # Without the first, a removed member that is still healthy would go on getting requests.
+    return {
+        **_slot(place, place.name),
+        "ignore_health_on_host_removal": True,
+        "health_checks": [_check(place.probe or TCPProbe())],
+    }
+
+
+def _slot(place: Place, name: str) -> Doc:
     return {
         "@type": api("config.cluster.v3.Cluster"),
-        "name": place.name,
+        "name": name,
         "type": "EDS",
         "connect_timeout": _CONNECT,
         "lb_policy": "LEAST_REQUEST",
-        # Without it a removed member that is still healthy would go on getting requests.
-        "ignore_health_on_host_removal": True,
-        "eds_cluster_config": {"eds_config": file_source(eds_file(place))},
+        "eds_cluster_config": {"eds_config": file_source(eds_file(place)), "service_name": place.name},
         # No panic: never send to members known to be unhealthy. No merge window: changes act at once.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
-        "health_checks": [_check(place.probe or TCPProbe())],
         "circuit_breakers": _BREAKERS,
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Counted", "counters", "counts", "parse_counts"]
 
 _QUERY: Final = (
-    r"^cluster\.s\d+(\+s\d+|~)?\.upstream_rq_(completed|5xx|retry|total|active|pending_failure_eject|time)$"
+    r"^cluster\.s\d+(\+s\d+|~|!)?\.upstream_rq_(completed|5xx|retry|total|active|pending_failure_eject|time)$"
 )
 
-_LINE: Final = re.compile(r"cluster\.(s\d+(?:\+s\d+|~)?)\.upstream_rq_(\w+): (.*)")
+_LINE: Final = re.compile(r"cluster\.(s\d+(?:\+s\d+|~|!)?)\.upstream_rq_(\w+): (.*)")
 _BUCKET: Final = re.compile(r"B([0-9.e+]+)\(\d+,(\d+)\)")
 
 
@@ -111,8 +111,9 @@ def _elsewhere(name: str, counted: Counted, attempts: int) -> int:
     """
     aside = f"{name}~"
     attempts += counted.get(aside, "completed") + counted.get(aside, "retry")
-    reached = counted.get(name, "total") - counted.get(name, "active")
-    refused = counted.get(name, "pending_failure_eject")
+    ways = (name, f"{name}!")
+    reached = sum(counted.get(way, "total") - counted.get(way, "active") for way in ways)
+    refused = sum(counted.get(way, "pending_failure_eject") for way in ways)
     return max(0, attempts - reached - refused)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict, final
 from urllib.parse import quote
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "busy", "healthy", "hosts", "in_flight", "parse_hosts"]
 
-_PATH: Final = "/clusters?format=json&filter=" + quote(r"^s\d+$")
+_PATH: Final = "/clusters?format=json&filter=" + quote(r"^s\d+!?$")
 
 
 class _Stat(TypedDict, total=False):
@@ -113,11 +114,13 @@ def healthy(state: State, seen: Iterable[Host]) -> frozenset[InstanceId]:
 
 def in_flight(state: State, seen: Iterable[Host]) -> Mapping[InstanceId, int]:
     """Return what is under way on each instance, leaving ones included."""
-    count = {(host.cluster, host.address): host.in_flight for host in seen}
+    count: Counter[tuple[str, str]] = Counter()
+    for host in seen:
+        count[host.cluster, host.address] += host.in_flight
     totals: dict[InstanceId, int] = {}
     for place in state.places:
         for member in (*place.members, *place.leaving):
-            number = count.get((place.name, normal(member.address)), 0)
+            number = count[place.name, normal(member.address)]
             totals[member.instance] = totals.get(member.instance, 0) + number
     return totals
 
@@ -132,10 +135,12 @@ def _host(cluster: str, host: _Host) -> Host:
     health = host.get("health_status", {})
     # Every other key is a failed check; hosts that have not been checked yet carry one too.
     well = set(health) == {"eds_health_status"} and health.get("eds_health_status") == "HEALTHY"
+    # The last resort has the same members and checks none of them: what it says of health is no news.
+    checked = not cluster.endswith("!")
     return Host(
-        cluster=cluster,
+        cluster=cluster.removesuffix("!"),
         address=_address(host.get("address", {})),
-        healthy=well,
+        healthy=well and checked,
         in_flight=stats.get("rq_active", 0) + stats.get("rq_pending_active", 0),
     )
 

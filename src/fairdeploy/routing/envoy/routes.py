@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fairdeploy.model import WHOLE
-from fairdeploy.routing.envoy.clusters import aside, pair
+from fairdeploy.routing.envoy.clusters import alone, aside, pair
 from fairdeploy.routing.envoy.document import Doc, api
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _action(state: State, split: Split) -> Doc:
         (place for place in state.live if split.share(place.revision)), key=lambda place: -place.slot
     )
     if len(places) == 1:
-        action["cluster"] = places[0].name
+        action["cluster"] = alone(places[0])
     else:
         weighted: list[JSON] = [
             {"name": pair(place, _fallback(place, places, split)), "weight": split.share(place.revision)}
