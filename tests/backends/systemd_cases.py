@@ -14,6 +14,7 @@ import pytest
 
 from fairdeploy.backends.local import LocalBackend, SystemdKeeper
 from fairdeploy.backends.local._process import Identity, marked
+from fairdeploy.backends.local._tail import last
 from fairdeploy.errors import StartError
 from fairdeploy.journal import MemoryJournal
 from fairdeploy.model import Target
@@ -116,11 +117,10 @@ async def test_a_log_is_bounded(systemd: SystemdKeeper) -> None:
     """Older words give way to newer ones."""
     await systemd.start(_program(systemd, "loud", "sh", "-c", "seq 1 200000; sleep 3600"))
 
-    async def log() -> str:
-        path = systemd._folder / "loud.log"
-        return path.read_text() if path.exists() else ""
+    async def words() -> tuple[str, ...]:
+        return last(systemd._folder / "loud.log", 1)
 
-    await until(log, lambda text: text.endswith("200000\n"))
+    await until(words, lambda seen: seen == ("200000",))
 
     assert sum(path.stat().st_size for path in systemd._folder.glob("loud.log*")) <= 10_000
 

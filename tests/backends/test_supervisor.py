@@ -257,7 +257,6 @@ async def test_odd_and_long_folders_work(folder: Path, name: str) -> None:
         assert await _pid(SupervisorKeeper(folder / name)) == await _pid(odd)
     finally:
         await odd.shutdown()
-        (odd._home.run / "supervisor.sock").unlink(missing_ok=True)
 
 
 async def test_two_folders_do_not_disturb_each_other(keeper: SupervisorKeeper, folder: Path) -> None:

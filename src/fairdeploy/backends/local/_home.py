@@ -50,6 +50,7 @@ class Home:
         run = _runtime() / mark
         _own(run)
         _own(run / "sockets")
+        _link(run / "of", folder)  # says whose it is
         home = cls(folder, "", run, mark)
         return cls(folder, home.plain(folder), run, mark)
 
@@ -71,16 +72,18 @@ class Home:
         if _ini.plain(str(folder)):
             return str(folder)
         link = self.run / f"at-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
-        try:
-            if not link.is_symlink():
-                link.symlink_to(folder)
-        except FileExistsError:
-            pass  # another process made the same link
-        except OSError as error:
-            raise StateError(
-                f"link {str(link)!r} cannot be made ({error.strerror}): check its folder"
-            ) from error
+        _link(link, folder)
         return str(link)
+
+
+def _link(link: Path, folder: Path) -> None:
+    try:
+        if not link.is_symlink():
+            link.symlink_to(folder)
+    except FileExistsError:
+        return  # another process made the same link
+    except OSError as error:
+        raise StateError(f"link {str(link)!r} cannot be made ({error.strerror}): check its folder") from error
 
 
 def _fits(folder: Path) -> bool:

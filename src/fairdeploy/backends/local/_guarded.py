@@ -1,0 +1,85 @@
+"""A journal that lets nobody act whom nobody guards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from fairdeploy.model import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from fairdeploy.model import Event, Plan, Record, RolloutId, Settled, TargetId
+    from fairdeploy.protocols.journal import Journal, RolloutInfo
+    from fairdeploy.protocols.lease import Lease
+
+__all__ = ["GuardedJournal"]
+
+
+@final
+class GuardedJournal:
+    """A journal that sees to a guard before a lease is granted, and before a command is sent that may have no other reader.
+
+    Args:
+        journal: The records.
+        guarded: See to a guard that stays at least until the block has ended.
+    """
+
+    def __init__(self, journal: Journal, guarded: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._journal = journal
+        self._guarded = guarded
+
+    @property
+    def key(self) -> bytes:
+        """See `Journal.key`."""
+        return self._journal.key
+
+    async def begin(self, rollout: RolloutId, plan: Plan, holder: str, ttl_ms: int) -> Lease:
+        """See `Journal.begin`; with a guard.
+
+        Raises:
+            StartError: If no guard can be kept.
+        """
+        async with self._guarded():
+            return await self._journal.begin(rollout, plan, holder, ttl_ms)
+
+    async def take(
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+    ) -> Lease:
+        """See `Journal.take`; with a guard.
+
+        Raises:
+            StartError: If no guard can be kept.
+        """
+        async with self._guarded():
+            return await self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+
+    async def renew(self, lease: Lease) -> Lease:
+        """See `Journal.renew`."""
+        return await self._journal.renew(lease)
+
+    async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
+        """See `Journal.append`."""
+        return await self._journal.append(lease, *records, end=end)
+
+    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+        """See `Journal.send`; a command with a guard.
+
+        Raises:
+            StartError: If no guard can be kept.
+        """
+        if not isinstance(record, Command):
+            return await self._journal.send(rollout, record)
+        async with self._guarded():
+            return await self._journal.send(rollout, record)
+
+    async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
+        """See `Journal.read`."""
+        return await self._journal.read(rollout, since=since)
+
+    async def rollouts(
+        self, target: TargetId | None = None, *, unfinished: bool = False
+    ) -> tuple[RolloutInfo, ...]:
+        """See `Journal.rollouts`."""
+        return await self._journal.rollouts(target, unfinished=unfinished)
