@@ -1,0 +1,14 @@
+"""Standard tests for what others implement: derive from one, give a fixture, and run pytest.
+
+`BackendConformance`, `TrafficRouterConformance`, `JournalConformance` and `HealthCheckConformance` hold a
+test for each sentence of the contracts in `fairdeploy.protocols`. They need pytest:
+``pip install "fairdeploy[conformance]"``.
+"""
+
+from __future__ import annotations
+
+from fairdeploy.testing.conformance.backend import BackendConformance
+from fairdeploy.testing.conformance.journal import JournalConformance
+from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
+
+__all__ = ["BackendConformance", "Conformance", "JournalConformance", "Opened", "expect"]
