@@ -11,9 +11,9 @@ import pytest
 
 from fairdeploy.engine import Deployer
 from fairdeploy.errors import DeploymentError
-from fairdeploy.model import Release, Split
+from fairdeploy.model import Release, Split, Target
 from fairdeploy.protocols import Strategy
-from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling
+from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling, sequence
 from fairdeploy.testing.simulation import Behaviour, World
 from tests.engine.simulated import (
     BUSY,
@@ -25,10 +25,12 @@ from tests.engine.simulated import (
     live,
     promotion_was_intended,
     recovered,
+    release,
     virtually,
 )
 
 BAD = Behaviour(error_share=0.05)
+OTHER = Target("other", replicas=2, endpoint="127.0.0.1:8081")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ async def complaint(story: Story, *deaths: int) -> tuple[str, bool]:
     for death in deaths[1:]:
         life = Life(death)
         house.world.clock.jump(60)  # type: ignore[attr-defined]  # a `VirtualClock`
-        await live(house, life, lambda deployer: deployer.recover())
+        if not await live(house, life, lambda deployer: deployer.recover()):
+            return "", False
         where.append(life.where)
     begun = len(await house.backend.journal.rollouts()) > len(story.before)
     await recovered(house)
@@ -144,3 +147,86 @@ def test_after_a_death_anywhere_recovery_reaches_the_end_that_the_journal_demand
             wrong.append(said)
     assert death > 5, "the story has hardly any boundaries"
     assert not wrong, f"{len(wrong)} of {death}: " + "\n\n".join(wrong[:3])
+
+
+@pytest.mark.parametrize("name", ["canary", "rolling", "recreate", "first deploy", "rollback", "restart"])
+def test_a_second_death_during_recovery_changes_no_end(name: str) -> None:
+    """The way back is itself recovered, and reaches the end that the journal demands."""
+    wrong = []
+    for first in range(4, 120, 9):
+        for second in range(1, 40, 4):
+            said, died = virtually(partial(complaint, STORIES[name], first, second))
+            if not died:
+                break
+            if said:
+                wrong.append(said)
+    assert not wrong, f"{len(wrong)}: " + "\n\n".join(wrong[:3])
+
+
+def test_a_plan_that_resumes_after_a_crash_is_promoted_wherever_its_program_died() -> None:
+    """``on_crash="resume"``: the next program goes on where the dead one was."""
+
+    async def end(death: int) -> tuple[str, bool]:
+        house = House(World(demand=BUSY))
+        await house.standing(ONE)
+        strategy = Canary(steps=(50, 100), bake=2, keep_warm=0, on_crash="resume")
+        life = Life(death)
+        if not await live(house, life, deploying(strategy)):
+            return "", False
+        begun = len(await house.backend.journal.rollouts()) > 1
+        await recovered(house)
+        try:
+            house.serves_only(TWO if begun else ONE)
+            house.unharmed()
+        except AssertionError as error:
+            return f"died {life.where}: {error}", True
+        return "", True
+
+    wrong = []
+    death, died = 0, True
+    while died:
+        death += 1
+        said, died = virtually(partial(end, death))
+        if said:
+            wrong.append(said)
+    assert death > 30
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def test_two_targets_end_together_wherever_the_program_died() -> None:
+    """Both at their base, or both promoted."""
+
+    async def end(death: int) -> tuple[str, bool]:
+        house = House(World(demand=BUSY))
+        jobs = release("7"), release("8")
+        await house.standing(ONE)
+        await house.standing(jobs[0], target=OTHER)
+
+        async def both(deployer: Deployer) -> None:
+            quick = BlueGreen(watch=1, keep_warm=0)
+            plan = sequence(await deployer.plan(SHOP, TWO, quick), await deployer.plan(OTHER, jobs[1], quick))
+            async with deployer.run(plan) as rollout:
+                await rollout.result()
+
+        life = Life(death)
+        if not await live(house, life, both):
+            return "", False
+        await recovered(house)
+        try:
+            promoted = house.stable() == TWO.revision
+            house.serves_only(TWO if promoted else ONE)
+            house.serves_only(jobs[1] if promoted else jobs[0], OTHER)
+            house.unharmed()
+        except AssertionError as error:
+            return f"died {life.where}: {error}", True
+        return "", True
+
+    wrong = []
+    death, died = 0, True
+    while died:
+        death += 1
+        said, died = virtually(partial(end, death))
+        if said:
+            wrong.append(said)
+    assert death > 60
+    assert not wrong, "\n".join(wrong[:5])

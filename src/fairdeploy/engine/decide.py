@@ -235,9 +235,11 @@ def _members_kept(situation: Situation, seen: Seen) -> Routes:
 
 
 def _hopeless(instance: Instance) -> Failed | None:
-    if instance.ready or instance.state in {"starting", "running"}:
+    if instance.ready or instance.state == "running":
         return None
-    if instance.state == "exited" or instance.restarts >= _CRASHES:
+    # One that takes longer than its keeper's patience to exit is never seen between two starts.
+    ends = instance.restarts + (instance.state == "backoff")
+    if instance.state == "exited" or ends > _CRASHES:
         detail = instance.detail or instance.state
         return Failed(
             f"instance {instance.id!r} does not come up ({detail}, restarted {instance.restarts} times)"

@@ -244,5 +244,11 @@ async def _undo_one(run: Run, step: Step) -> None:
         raise TypeError(msg)
     run.control.step = step.id
     await run.record(Intended(step=step.id, phase="undo", undo=step))
-    detail = await settle(run, step, backwards=True)
+    try:
+        detail = await settle(run, step, backwards=True)
+    except StepFailed as failure:
+        if not isinstance(step, AwaitReady):
+            raise
+        # Recorded as an end, so that it is not waited for twice: see `undo`.
+        detail = f"given up: {failure.reason}"
     await run.record(Settled(step=step.id, phase="undo", detail=detail))

@@ -101,7 +101,7 @@ the same: a convicted candidate is no better a place for it than a stable that i
 
 
 def _given_up(base: Base, history: History) -> bool:
-    return any(isinstance(step, AwaitReady) for step in _undone(base, history))
+    return any(isinstance(step, AwaitReady) for step in _settled(base, history))
 
 
 def _undone(base: Base, history: History) -> list[Step]:
