@@ -124,9 +124,13 @@ class Table:
         Raises:
             RecordError: If a plan or result cannot be understood.
         """
-        where = " WHERE unfinished" if unfinished else ""
+        conditions = (["unfinished"] if unfinished else []) + (
+            ["instr(targets, ?)"] if target is not None else []
+        )
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         query = f"SELECT {_STANDING}, plan FROM rollout{where} ORDER BY number"  # noqa: S608 -- column names of ours
-        rows = self._connection.execute(query).fetchall()
+        # Searched as text in there, so that the rollouts of all other targets need not be handed out and read.
+        rows = self._connection.execute(query, () if target is None else (json.dumps(target),)).fetchall()
         return tuple(
             _standing(row[:-1]).info(codec.plan(row[-1], f"the plan of rollout {row[0]!r}"))
             for row in rows
