@@ -153,8 +153,8 @@ def test_after_a_death_anywhere_recovery_reaches_the_end_that_the_journal_demand
 def test_a_second_death_during_recovery_changes_no_end(name: str) -> None:
     """The way back is itself recovered, and reaches the end that the journal demands."""
     wrong = []
-    for first in range(4, 120, 9):
-        for second in range(1, 40, 4):
+    for first in range(4, 120, 11):
+        for second in range(1, 40, 5):
             said, died = virtually(partial(complaint, STORIES[name], first, second))
             if not died:
                 break

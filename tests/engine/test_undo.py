@@ -75,7 +75,9 @@ class Model:
         traffic = Traffic(
             written=self.written,
             acknowledged=self.written is not None,
-            healthy=frozenset(i.id for i in self.instances),
+            healthy=frozenset(
+                m.instance for p in (self.written.pools if self.written else ()) for m in p.members
+            ),
             in_flight={},
             streams=0,
         )
@@ -272,7 +274,7 @@ def test_capacity_comes_before_traffic_and_traffic_before_the_candidate() -> Non
     instances = [ready(1, OLD), ready(40, NEW), ready(41, NEW)]
     model = Model(instances, OLD, document(Split.all_to(NEW), instances, base))
     kinds = [step.kind for step in go_back(begun(base, 6, exclusive=False), model)]
-    assert kinds == ["start", "shift", "drain", "retire", "shift"]
+    assert kinds == ["start", "await_ready", "shift", "drain", "retire", "shift"]
 
 
 def test_what_must_not_run_twice_stops_before_stable_starts() -> None:
@@ -281,7 +283,7 @@ def test_what_must_not_run_twice_stops_before_stable_starts() -> None:
     instances = [ready(40, NEW)]
     model = Model(instances, OLD, document(Split.all_to(NEW), instances, base))
     steps = go_back(begun(base, 6, exclusive=True), model)
-    assert [step.kind for step in steps] == ["shift", "drain", "retire", "start", "shift"]
+    assert [step.kind for step in steps] == ["shift", "drain", "retire", "start", "await_ready", "shift"]
     assert isinstance(steps[0], Shift)
     assert steps[0].split is None
 

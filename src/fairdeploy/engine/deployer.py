@@ -11,13 +11,8 @@ from fairdeploy.engine.desk import Desk
 from fairdeploy.engine.ends import share_percent
 from fairdeploy.engine.history import History
 from fairdeploy.engine.hosting import OnExit, hosted
-from fairdeploy.engine.lease import OnConflict, make_way, outcome
-from fairdeploy.engine.planning import (
-    completed,
-    known_releases,
-    observed,
-    sealed,
-)
+from fairdeploy.engine.lease import OnConflict, make_way, outcome, refuse_unknown
+from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, sealed
 from fairdeploy.engine.recoverer import recover_all, recover_one
 from fairdeploy.engine.rollout import Rollout
 from fairdeploy.engine.status import Status
@@ -105,12 +100,16 @@ class Deployer:
             Unbound: If a secret of the release cannot be found.
             BackendError: If the target cannot be observed.
         """
-        name, place = self._place(backend)
+        name, place = self._place(backend, target)
+        refuse_unfit(release, strategy)
         deployment = await observed(place, target)
         plan = strategy.plan(sealed(release, place.journal.key), target, deployment, place.capabilities)
         return await completed(plan, backend=place, name=name, checks=self._desk.checks)
 
-    def _place(self, name: str | None) -> tuple[str, Backend]:
+    def _place(self, name: str | None, target: Target) -> tuple[str, Backend]:
+        if not isinstance(target, Target):
+            msg = f"a target must be a Target, such as Target('shop'), not {target!r}"
+            raise InvalidInput(msg)
         if name is None:
             if len(self._desk.backends) > 1:
                 msg = f"name one of the backends {sorted(self._desk.backends)!r}: backend=..."
@@ -146,6 +145,7 @@ class Deployer:
             Unbound: If the plan names a check that this deployer was not given.
             JournalError: If the journal cannot be written.
         """
+        refuse_unknown(on_exit, OnExit, "on_exit")
         run, journal = await begun(self._desk, plan, on_conflict)
         async with hosted(run, journal, on_exit=on_exit) as rollout:
             yield rollout
@@ -168,7 +168,7 @@ class Deployer:
             DeploymentError: Unless it was promoted; it carries the result and its evidence.
             Refused: As `plan` and `run` do, before anything has changed.
         """
-        _, place = self._place(backend)
+        _, place = self._place(backend, target)
         while True:
             await make_way(place.journal, (target.id,), on_conflict, self._recover)
             plan = await self.plan(target, release, strategy, backend=backend)
@@ -222,7 +222,7 @@ class Deployer:
         return await self._verb(restart_plan(target, now, release), name, place)
 
     async def _standing(self, target: Target, backend: str | None) -> tuple[str, Backend, Deployment]:
-        name, place = self._place(backend)
+        name, place = self._place(backend, target)
         now = await observed(place, target)
         if now.stable is None:
             msg = f"nothing is deployed at {target.id!r}: deploy a release there first"
@@ -264,7 +264,7 @@ class Deployer:
                 raise RollbackError(msg)
             if aborted is not None and not aborted.promoted:
                 return aborted
-        _, place = self._place(backend)
+        _, place = self._place(backend, target)
         await make_way(place.journal, (target.id,), "supersede", self._recover)
         name, place, now = await self._standing(target, backend)
         infos = await place.journal.rollouts(target.id)
@@ -288,7 +288,7 @@ class Deployer:
         Raises:
             JournalError: If the journal cannot be read or written.
         """
-        _, place = self._place(backend)
+        _, place = self._place(backend, target)
         for info in await place.journal.rollouts(target.id, unfinished=True):
             if not info.open:
                 continue
@@ -333,7 +333,7 @@ class Deployer:
         Raises:
             BackendError: If it cannot be observed.
         """
-        _, place = self._place(backend)
+        _, place = self._place(backend, target)
         deployment = await observed(place, target)
         infos = await place.journal.rollouts(target.id, unfinished=True)
         return Status(target, deployment=deployment, rollout=next((i for i in infos if i.open), None))
@@ -344,5 +344,5 @@ class Deployer:
         Raises:
             JournalError: If the journal cannot be read.
         """
-        _, place = self._place(backend)
+        _, place = self._place(backend, target)
         return await place.journal.rollouts(target.id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import anyio
 
 from fairdeploy.engine.feed import feed_of
 from fairdeploy.engine.holder import this_holder, who
 from fairdeploy.engine.rollout import Rollout
+from fairdeploy.errors import InvalidInput
 from fairdeploy.model import Command, Plan, RolloutId, TargetId
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from fairdeploy.model import RolloutResult
     from fairdeploy.protocols import Clock, Journal, Lease, RolloutInfo
 
-__all__ = ["OnConflict", "begin", "make_way", "new_rollout_id", "outcome"]
+__all__ = ["OnConflict", "begin", "make_way", "new_rollout_id", "outcome", "refuse_unknown"]
 
 OnConflict: TypeAlias = Literal["refuse", "queue", "supersede"]
 """``refuse``: raise `LeaseHeld`. ``queue``: wait until the target is free. ``supersede``: the
@@ -33,6 +34,17 @@ def new_rollout_id(clock: Clock) -> RolloutId:
     """Return an id that sorts by time and is never used twice."""
     now = datetime.fromtimestamp(clock.wall(), UTC)
     return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+
+
+def refuse_unknown(word: str, words: object, what: str) -> None:
+    """Do nothing if a word is one of a ``Literal``.
+
+    Raises:
+        InvalidInput: If it is not: another way than the one meant would be gone.
+    """
+    if word not in get_args(words):
+        msg = f"{what} must be one of {list(get_args(words))!r}, not {word!r}"
+        raise InvalidInput(msg)
 
 
 async def begin(journal: Journal, plan: Plan, clock: Clock, ttl_ms: int) -> Lease:
@@ -60,8 +72,10 @@ async def make_way(
         recover: Brings back a rollout whose program has died.
 
     Raises:
+        InvalidInput: If there is no such way.
         JournalError: If the journal cannot be read or written.
     """
+    refuse_unknown(on_conflict, OnConflict, "on_conflict")
     if on_conflict == "refuse":
         return
     for target in targets:

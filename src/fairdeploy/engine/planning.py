@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.engine.world import look
-from fairdeploy.errors import StalePlan, Unbound
+from fairdeploy.errors import InvalidInput, StalePlan, Unbound
 from fairdeploy.model import (
     Base,
     BoundCheck,
@@ -29,9 +29,18 @@ from fairdeploy.model import (
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Backend, HealthCheck, Journal
+    from fairdeploy.protocols import Backend, HealthCheck, Journal, Strategy
 
-__all__ = ["callables", "completed", "known_releases", "observed", "refuse_stale", "refuse_unbound", "sealed"]
+__all__ = [
+    "callables",
+    "completed",
+    "known_releases",
+    "observed",
+    "refuse_stale",
+    "refuse_unbound",
+    "refuse_unfit",
+    "sealed",
+]
 
 _DATA = (HTTPCheck, TCPCheck, CommandCheck, BoundCheck, ErrorRate, Latency)
 """Checks that are data and travel in the plan; any other is a callable, bound by its name."""
@@ -53,6 +62,20 @@ def sealed(release: Release, key: bytes) -> Release:
         mark = hmac.new(key, f"{name}\0{secret.resolve()}".encode(), hashlib.sha256).hexdigest()
         env[name] = secret.sealed(mark[:_FINGERPRINT])
     return replace(release, env=env)
+
+
+def refuse_unfit(release: Release, strategy: Strategy) -> None:
+    """Do nothing if a release and a strategy are what they are to be: a name alone is neither.
+
+    Raises:
+        InvalidInput: If not.
+    """
+    if not isinstance(release, Release):
+        msg = f"a release must be a Release, such as Release('1.4', command=[...]), not {release!r}"
+        raise InvalidInput(msg)
+    if isinstance(strategy, type) or not callable(getattr(strategy, "plan", None)):
+        msg = f"a strategy must be an object with a plan method, such as Canary(), not {strategy!r}"
+        raise InvalidInput(msg)
 
 
 async def observed(backend: Backend, target: Target) -> Deployment:

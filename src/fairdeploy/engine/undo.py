@@ -69,7 +69,8 @@ def _capacity(base: Base, history: History, seen: Seen) -> Iterator[Step]:
     # What quiesces does not come back: it is replaced here, and stopped by `_leavers` once it is idle.
     if len(revision.active) < base.replicas:
         yield Start(_id(history, "start"), target=base.target.id, revision=stable, replicas=base.replicas)
-    if len(revision.ready) < base.replicas and not _given_up(base, history):
+    able = [i for i in revision.ready if seen.traffic is None or i.id in seen.traffic.healthy]
+    if len(able) < base.replicas and not _given_up(base, history):
         yield AwaitReady(_id(history, "ready"), target=base.target.id, revision=stable, deadline_ms=_READY_MS)
 
 
