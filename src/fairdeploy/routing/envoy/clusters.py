@@ -24,6 +24,8 @@ _BREAKERS: Final[Doc] = {
     ]
 }
 _CONNECT: Final = "1s"
+_CALM_MS: Final = 1_000
+"""Shortest time between two checks of a member that is well, in milliseconds."""
 _IDLE: Final = "2s"
 """Below every server's own keep-alive time (uvicorn: 5 s), so that no request meets a closing connection."""
 
@@ -131,10 +133,17 @@ def _slot(place: Place, name: str) -> Doc:
 
 def _check(probe: Probe) -> Doc:
     """Return Envoy's health check. A command cannot be run by Envoy: the port's answer stands for it."""
+    quick, calm = seconds(probe.interval_ms), seconds(max(probe.interval_ms, _CALM_MS))
     check: Doc = {
         "timeout": seconds(probe.timeout_ms),
-        "interval": seconds(probe.interval_ms),
-        "no_traffic_interval": seconds(probe.interval_ms),
+        # Members that are well are asked less often: checks cost the application real work, warm
+        # revisions too. Once one fails, or on its way up, it is asked at the probe's own interval.
+        "interval": calm,
+        "unhealthy_interval": quick,
+        "unhealthy_edge_interval": quick,
+        "healthy_edge_interval": quick,
+        "no_traffic_interval": quick,
+        "no_traffic_healthy_interval": calm,
         "healthy_threshold": probe.successes,
         "unhealthy_threshold": probe.failures,
     }

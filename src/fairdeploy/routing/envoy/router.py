@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar, final
 
 import anyio
+import anyio.to_thread
 
 from fairdeploy.errors import RouterError
 from fairdeploy.model import Capability, Traffic
+from fairdeploy.routing.envoy import endpoint
 from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.change import change, forget
 from fairdeploy.routing.envoy.counts import counters, counts
@@ -108,6 +110,17 @@ class EnvoyRouter:
             in_flight=None if seen.parents else in_flight(state, members),
             streams=seen.streams,
         )
+
+    async def check(self, target: Target) -> None:
+        """Refuse an endpoint that Envoy could not serve. Changes nothing.
+
+        Raises:
+            InvalidInput: If its address or certificate cannot be used.
+            Refused: If another program has it.
+            RouterError: If what is known of the target cannot be read.
+        """
+        state = load(self._site(target).folder)
+        await anyio.to_thread.run_sync(endpoint.check, target, state.endpoint if state else None)
 
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         """Write the routing document, and start Envoy for the target if it does not run.
