@@ -1,0 +1,166 @@
+"""The six ways to host that the catalogue knows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fairdeploy.patterns import _claims
+from fairdeploy.patterns.level import (
+    Contract,
+    Control,
+    DataLocation,
+    Expertise,
+    Fit,
+    Level,
+    Scalability,
+    SetupTime,
+)
+from fairdeploy.patterns.pattern import DeploymentPattern
+from fairdeploy.patterns.ranges import CostRange, Range
+
+__all__ = ["CATALOGUE_DATE", "CATALOGUE_VERSION", "DEPLOYMENT_PATTERNS"]
+
+CATALOGUE_VERSION = "1"
+"""Counts up whenever a value below, a claim or a rule of the recommender changes."""
+CATALOGUE_DATE = dt.date(2026, 11, 23)
+"""The day on which the facts were last gone through."""
+
+# The nine fields are the seed's; what follows `maintenance_burden` is ours, and an estimate (docs/choosing.md).
+DEPLOYMENT_PATTERNS: Mapping[str, DeploymentPattern] = MappingProxyType(
+    {
+        "on_premise_single": DeploymentPattern(
+            "Single Server On-Premise",
+            complexity=Level.LOW,
+            cost_range=CostRange(1, 1),
+            scalability=Scalability.LIMITED,
+            control_level=Control.FULL,
+            compliance_support=_claims.on_site(),
+            min_technical_expertise=Expertise.BASIC,
+            setup_time=SetupTime.HOURS,
+            maintenance_burden=Level.HIGH,
+            data_location=DataLocation.ON_SITE,
+            reuses_hardware=Fit.FULLY,
+            bursts=Fit.NONE,
+            disaster_recovery=Fit.NONE,
+            runs_services=True,
+            staff_fte=Range(0.1, high=0.4),
+            availability_percent=99.0,
+            rto_hours=24,
+            rpo_hours=1,
+            max_data_gb=20_000,
+            contract=Contract.NOTHING,
+        ),
+        "on_premise_cluster": DeploymentPattern(
+            "On-Premise Cluster",
+            complexity=Level.HIGH,
+            cost_range=CostRange(2, 2),
+            scalability=Scalability.MODERATE,
+            control_level=Control.FULL,
+            compliance_support=_claims.on_site(),
+            min_technical_expertise=Expertise.ADVANCED,
+            setup_time=SetupTime.WEEKS,
+            maintenance_burden=Level.HIGH,
+            data_location=DataLocation.ON_SITE,
+            reuses_hardware=Fit.FULLY,
+            bursts=Fit.NONE,
+            disaster_recovery=Fit.PARTLY,
+            runs_services=True,
+            staff_fte=Range(0.8, high=1.6),
+            availability_percent=99.9,
+            rto_hours=1,
+            rpo_hours=0.1,
+            max_data_gb=500_000,
+            contract=Contract.NOTHING,
+        ),
+        "private_cloud": DeploymentPattern(
+            "Private Cloud (OpenStack/VMware)",
+            complexity=Level.MEDIUM,
+            cost_range=CostRange(2, 2),
+            scalability=Scalability.MODERATE,
+            control_level=Control.FULL,
+            compliance_support=_claims.private_cloud(),
+            min_technical_expertise=Expertise.INTERMEDIATE,
+            setup_time=SetupTime.DAYS,
+            maintenance_burden=Level.MEDIUM,
+            data_location=DataLocation.PRIVATE,
+            reuses_hardware=Fit.PARTLY,
+            bursts=Fit.PARTLY,
+            disaster_recovery=Fit.PARTLY,
+            runs_services=True,
+            staff_fte=Range(0.3, high=0.8),
+            availability_percent=99.9,
+            rto_hours=4,
+            rpo_hours=0.5,
+            max_data_gb=200_000,
+            contract=Contract.PRIVATE_CLOUD,
+        ),
+        "public_cloud": DeploymentPattern(
+            "Public Cloud (AWS/Azure/GCP)",
+            complexity=Level.MEDIUM,
+            cost_range=CostRange(2, 3),
+            scalability=Scalability.UNLIMITED,
+            control_level=Control.PARTIAL,
+            compliance_support=_claims.public_cloud(),
+            min_technical_expertise=Expertise.INTERMEDIATE,
+            setup_time=SetupTime.HOURS,
+            maintenance_burden=Level.LOW,
+            data_location=DataLocation.PROVIDER,
+            reuses_hardware=Fit.NONE,
+            bursts=Fit.FULLY,
+            disaster_recovery=Fit.FULLY,
+            runs_services=True,
+            staff_fte=Range(0.2, high=0.6),
+            availability_percent=99.95,
+            rto_hours=0.5,
+            rpo_hours=0.1,
+            max_data_gb=1_000_000,
+            contract=Contract.PUBLIC_CLOUD,
+        ),
+        "hybrid_cloud": DeploymentPattern(
+            "Hybrid Cloud",
+            complexity=Level.HIGH,
+            cost_range=CostRange(3, 3),
+            scalability=Scalability.UNLIMITED,
+            control_level=Control.PARTIAL,
+            compliance_support=_claims.hybrid_cloud(),
+            min_technical_expertise=Expertise.ADVANCED,
+            setup_time=SetupTime.WEEKS,
+            maintenance_burden=Level.MEDIUM,
+            data_location=DataLocation.SPLIT,
+            reuses_hardware=Fit.FULLY,
+            bursts=Fit.FULLY,
+            disaster_recovery=Fit.FULLY,
+            runs_services=True,
+            staff_fte=Range(1.0, high=2.0),
+            availability_percent=99.95,
+            rto_hours=1,
+            rpo_hours=0.1,
+            max_data_gb=1_000_000,
+            contract=Contract.PUBLIC_CLOUD,
+        ),
+        "dbaas": DeploymentPattern(
+            "Database as a Service (Supabase Cloud)",
+            complexity=Level.LOW,
+            cost_range=CostRange(1, 2),
+            scalability=Scalability.UNLIMITED,
+            control_level=Control.MINIMAL,
+            compliance_support=_claims.dbaas(),
+            min_technical_expertise=Expertise.BASIC,
+            setup_time=SetupTime.MINUTES,
+            maintenance_burden=Level.LOW,
+            data_location=DataLocation.PROVIDER,
+            reuses_hardware=Fit.NONE,
+            bursts=Fit.FULLY,
+            disaster_recovery=Fit.PARTLY,
+            runs_services=False,
+            staff_fte=Range(0.05, high=0.2),
+            availability_percent=99.9,
+            rto_hours=4,
+            rpo_hours=0.1,
+            max_data_gb=10_000,
+            contract=Contract.DBAAS,
+        ),
+    }
+)

@@ -1,0 +1,235 @@
+"""What would change the answer: an answer given otherwise, a fact that is missing, a weight, a condition not met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Final, cast, final
+
+from fairdeploy.errors import InvalidInput
+from fairdeploy.patterns._read import label
+from fairdeploy.patterns.assessment import Assessment, Score, order
+from fairdeploy.patterns.claim import REGIMES
+from fairdeploy.patterns.gate import GATES, Eligibility, GateResult
+from fairdeploy.patterns.recommendation import Recommendation
+from fairdeploy.patterns.requirements import CHOICES, InstitutionRequirements
+
+__all__ = ["Change", "ChangeKind", "changes"]
+
+
+class ChangeKind(Enum):
+    """What is changed."""
+
+    ANSWER = "an answer given otherwise"
+    FACT = "a fact that is not given"
+    WEIGHT = "a weight"
+    CONDITION = "a condition that cannot be met"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change, of one thing only, after which another pattern wins.
+
+    Args:
+        kind: What sort of thing.
+        field: Which one: a requirement, a criterion, or the winner's key.
+        before: What it is now.
+        after: What it would be.
+        winner: Who wins then; None if everything is excluded.
+        size: How big the change is: steps between words, or the relative change of a weight.
+    """
+
+    kind: ChangeKind
+    field: str
+    before: str
+    after: str
+    winner: str | None
+    size: float
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        then = f"{self.winner} wins" if self.winner else "every pattern is excluded"
+        match self.kind:
+            case ChangeKind.WEIGHT:
+                return f"if the weight of {self.field} were {self.after} instead of {self.before}, {then}"
+            case ChangeKind.CONDITION:
+                return f"if the conditions of {self.field} cannot be met, {then}"
+            case ChangeKind.FACT:
+                return f"if {self.field} turned out to be {self.after}, {then}"
+            case ChangeKind.ANSWER:
+                return f"if {self.field} were {self.after} instead of {self.before}, {then}"
+
+
+_FLAGS: Final = ("data_sovereignty", "sensitive_on_site", "own_services", "existing_hardware", "outside_help")
+_TRIED: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
+    {
+        "users": (1_000, 10_000),
+        "data_volume_gb": (15_000, 300_000),
+        "staff_fte": (0.05, 0.25, 1),
+        "availability_percent": (99.5, 99.95),
+        "rto_hours": (0.5, 4),
+        "rpo_hours": (0.25,),
+        "deadline_days": (3, 20),
+    }
+)
+"""Numbers that stand for small, usual and demanding where none is given."""
+
+
+def changes(advice: Recommendation) -> tuple[Change, ...]:
+    """Return the changes of one thing that change the winner: answers first, then weights, conditions and facts.
+
+    Within each kind the smallest come first. A requirement is changed one at a time; facts that are not given are
+    tried with a few values that stand for small, usual and demanding.
+    """
+    best = advice.best
+    if best is None:
+        return ()
+    found = [*_answers(advice, best.key), *_weights(advice, best), *_conditions(advice, best)]
+    kinds = {ChangeKind.ANSWER: 0, ChangeKind.WEIGHT: 1, ChangeKind.CONDITION: 2, ChangeKind.FACT: 3}
+    return tuple(sorted(found, key=lambda each: (kinds[each.kind], each.size, each.field, each.after)))
+
+
+def _answers(advice: Recommendation, best: str) -> Iterator[Change]:
+    """Try every requirement with every other value."""
+    needs, trace = advice.requirements, _Trace(advice)
+    for each in fields(needs):
+        now = getattr(needs, each.name)
+        kind = ChangeKind.FACT if now is None else ChangeKind.ANSWER
+        for value, size in _alternatives(each.name, now):
+            try:
+                other = _with(needs, each.name, value)
+            except InvalidInput:
+                continue  # it contradicts another answer: nobody can give it
+            winner = trace.winner(other, each.name)
+            if winner != best:
+                yield Change(kind, each.name, _said(now), _said(value), winner, size)
+
+
+def _with(needs: InstitutionRequirements, name: str, value: object) -> InstitutionRequirements:
+    build: Callable[..., InstitutionRequirements] = replace
+    return build(needs, **{name: value})
+
+
+def _alternatives(name: str, now: object) -> Iterator[tuple[object, float]]:
+    """Yield the other values of a requirement, and how far off each is."""
+    if name in CHOICES:
+        for member in CHOICES[name]:
+            if member is not now:
+                steps = (
+                    abs(member.value - now.value)
+                    if isinstance(member, IntEnum) and isinstance(now, IntEnum)
+                    else 1
+                )
+                yield member, steps
+    elif name in _FLAGS:
+        yield from ((value, 1) for value in (True, False) if value is not now)
+    elif name == "compliance" and isinstance(now, tuple):
+        yield from ((tuple(each for each in now if each != gone), 1) for gone in now)
+        usual = [each for each in REGIMES if each not in ("RESIDENCY", "SOVEREIGNTY") and each not in now]
+        yield from (((*now, each), 1) for each in usual)
+    elif now is None:
+        yield from ((value, 1) for value in _TRIED.get(name, ()))
+
+
+def _said(value: object) -> str:
+    match value:
+        case None:
+            return "not given"
+        case bool():
+            return "yes" if value else "no"
+        case Enum():
+            return label(value).lower()
+        case tuple():
+            return ", ".join(map(str, value)) or "none"
+        case _:
+            return str(value)
+
+
+class _Watched:
+    """Requirements that remember which of their fields were read."""
+
+    def __init__(self, needs: InstitutionRequirements) -> None:
+        self._needs = needs
+        self.read: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        self.read.add(name)
+        return getattr(self._needs, name)
+
+
+class _Trace:
+    """Gates and grades by pattern, each with the fields that it was worked out from.
+
+    A pure function that did not read a field gives the same whatever the field says, so that a change of one field
+    needs few of them again.
+    """
+
+    def __init__(self, advice: Recommendation) -> None:
+        self._advice = advice
+        watched = [self._watch(each) for each in advice.assessments]
+        self._gates = [gates for gates, _ in watched]
+        self._scores = [scores for _, scores in watched]
+
+    def _watch(
+        self, found: Assessment
+    ) -> tuple[list[tuple[set[str], tuple[GateResult, ...]]], list[tuple[set[str], Score]]]:
+        gates, scores = [], []
+        for gate in GATES:
+            needs = _Watched(self._advice.requirements)
+            gates.append((needs.read, tuple(gate(cast("InstitutionRequirements", needs), found.pattern))))
+        for criterion, score in zip(self._advice.criteria, found.scores, strict=True):
+            needs = _Watched(self._advice.requirements)
+            criterion.grade(cast("InstitutionRequirements", needs), found.pattern)
+            scores.append((needs.read, score))
+        return gates, scores
+
+    def winner(self, needs: InstitutionRequirements, changed: str) -> str | None:
+        """Return who wins after one field has changed."""
+        judged = [self._again(index, needs, changed) for index in range(len(self._gates))]
+        eligible = [each for each in judged if each.eligible]
+        return min(eligible, key=order).key if eligible else None
+
+    def _again(self, index: int, needs: InstitutionRequirements, changed: str) -> Assessment:
+        found = self._advice.assessments[index]
+        gates: list[GateResult] = []
+        for gate, (read, before) in zip(GATES, self._gates[index], strict=True):
+            gates += gate(needs, found.pattern) if changed in read else before
+        scores: list[Score] = []
+        for criterion, (read, score) in zip(self._advice.criteria, self._scores[index], strict=True):
+            if changed in read:
+                grade = criterion.grade(needs, found.pattern)
+                score = replace(score, grade=1.0 if grade is None else grade.value, asked=grade is not None)  # noqa: PLW2901 -- the new one
+            scores.append(score)
+        return Assessment(found.key, found.pattern, tuple(gates), tuple(scores))
+
+
+def _weights(advice: Recommendation, best: Assessment) -> Iterator[Change]:
+    """Yield, a criterion, the nearest weights at which another pattern overtakes: exact, as points are linear in it."""
+    for index, mine in enumerate(best.scores):
+        if not mine.asked:
+            continue
+        nearest: dict[bool, tuple[float, str]] = {}
+        for other in advice.eligible:
+            gain = mine.grade - other.scores[index].grade
+            ahead = best.points - other.points
+            at = mine.weight - ahead / gain if gain else -1.0
+            if other is best or at < 0 or ahead <= 0:
+                continue
+            up = at > mine.weight
+            if up not in nearest or abs(at - mine.weight) < abs(nearest[up][0] - mine.weight):
+                nearest[up] = (at, other.key)
+        for up, (at, key) in nearest.items():
+            size = abs(at - mine.weight) / mine.weight if mine.weight else at
+            word = "over" if up else "under"
+            yield Change(ChangeKind.WEIGHT, mine.criterion, f"{mine.weight:g}", f"{word} {at:.2g}", key, size)
+
+
+def _conditions(advice: Recommendation, best: Assessment) -> Iterator[Change]:
+    """Yield what remains when the winner's conditions cannot be met."""
+    if best.eligibility is Eligibility.CONDITIONAL:
+        rest = [each.key for each in advice.eligible if each is not best]
+        after = "; ".join(best.conditions)
+        yield Change(ChangeKind.CONDITION, best.key, after, "not met", rest[0] if rest else None, 1)
