@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import assert_never, final
+from typing import final
 
 from fairdeploy.model import (
     Began,
@@ -68,8 +68,30 @@ class History:
             history.add(event.record)
         return history
 
-    def add(self, record: Record) -> None:  # noqa: C901 - one arm per kind of record, nothing else
-        """Take one more record in."""
+    def add(self, record: Record) -> None:
+        """Take one more record in. What is told for people only changes nothing."""
+        match record:
+            case Intended() | Settled():
+                self._stepped(record)
+            case Judged():
+                self.verdicts[record.guard] = record
+            case Undoing():
+                self.undoing = record
+            case Parked():
+                # Being taken over does not change what a parked rollout waits for, nor until when.
+                self.parked = record
+            case Paused():
+                self.paused = True
+            case Resumed():
+                self.paused, self.parked = False, None
+            case Due():
+                self.due.append(record)
+            case Ended():
+                self.result = record.result
+            case _:
+                _told: Began | TookOver | Retried | Progressed | Held | Released | Command = record
+
+    def _stepped(self, record: Intended | Settled) -> None:
         match record:
             case Intended(phase="do"):
                 # A wait that is taken up again goes on waiting for the same, until the same date.
@@ -77,32 +99,11 @@ class History:
                     self.parked = None
                 self.intended.append(record.step)
             case Intended():
-                if record.undo is not None:
-                    self.undone.append(record.undo)
+                self.undone += [record.undo] if record.undo is not None else []
             case Settled(phase="do"):
                 self.settled.add(record.step)
             case Settled():
                 self.undo_settled.add(record.step)
-            case Judged():
-                self.verdicts[record.guard] = record
-            case Undoing():
-                self.undoing = record
-            case Parked():
-                self.parked = record
-            case Paused():
-                self.paused = True
-            case Resumed():
-                self.paused = False
-                self.parked = None
-            case Due():
-                self.due.append(record)
-            case Ended():
-                self.result = record.result
-            case Began() | TookOver() | Retried() | Progressed() | Held() | Released() | Command():
-                # Being taken over does not change what a parked rollout waits for, nor until when.
-                pass
-            case _:
-                assert_never(record)
 
     @property
     def promoting(self) -> bool:
