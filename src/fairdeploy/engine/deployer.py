@@ -98,6 +98,8 @@ class Deployer:
         Raises:
             UnsupportedCapability: If the backend cannot do what the plan needs.
             Unbound: If a secret of the release cannot be found.
+            StartError: If the release cannot be started at all.
+            Refused: If the target cannot be served now.
             BackendError: If the target cannot be observed.
         """
         name, place = self._place(backend, target)

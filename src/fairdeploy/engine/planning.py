@@ -22,6 +22,8 @@ from fairdeploy.model import (
     Plan,
     Release,
     RevisionId,
+    Scale,
+    Start,
     Target,
     TCPCheck,
     Verify,
@@ -95,6 +97,9 @@ async def completed(
 
     Raises:
         UnsupportedCapability: If the backend cannot do what the plan needs.
+        StartError: If a release that it starts cannot be started at all.
+        InvalidInput: If a target cannot be served.
+        Refused: If a target cannot be served now.
         JournalError: If earlier plans cannot be read.
     """
     data = {key: check if isinstance(check, _DATA) else BoundCheck(key) for key, check in checks.items()}
@@ -107,7 +112,17 @@ async def completed(
         for base in plan.bases:
             known = await known_releases(backend.journal, base.target)
             releases |= {revision: known[revision] for revision in missing if revision in known}
-    return replace(plan, releases=releases, bases=tuple(replace(base, backend=name) for base in plan.bases))
+    plan = replace(plan, releases=releases, bases=tuple(replace(base, backend=name) for base in plan.bases))
+    await _check(plan, backend)
+    return plan
+
+
+async def _check(plan: Plan, backend: Backend) -> None:
+    """Ask the backend about everything that the plan starts."""
+    starts = [step for step in plan.steps if isinstance(step, (Start, Scale))]
+    for target, revision in dict.fromkeys((step.target, step.revision) for step in starts):
+        if revision in plan.releases:
+            await backend.check(plan.base(target).target, plan.releases[revision])
 
 
 async def known_releases(journal: Journal, target: Target) -> Mapping[RevisionId, Release]:

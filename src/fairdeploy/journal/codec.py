@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-__all__ = ["VERSION", "dues", "encode", "encode_plan", "plan", "record", "result"]
+__all__ = ["VERSION", "dues", "encode", "encode_plan", "plan", "prove", "record", "result"]
 
 VERSION = 1
 """Of the records written here. A newer one is refused, never guessed at."""
@@ -54,6 +54,31 @@ def encode_plan(value: Plan) -> str:
             f"the plan by {value.strategy!r} holds text that is not Unicode: mend the release's command, env or config"
         )
     return text
+
+
+def prove(value: Plan) -> None:
+    """Do nothing if a plan can be read again once it is written: one that cannot would close the journal to all.
+
+    Raises:
+        InvalidInput: If a value in it is of a type that no reader takes; the message says where.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 -- see `_adapters`
+
+    text = encode_plan(value)
+    with _building:
+        adapter = _adapters()["plan"]
+    try:
+        adapter.validate_json(text)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        where, why = ".".join(str(part) for part in found["loc"]), found["msg"]
+        pass_on = InvalidInput(
+            f"the plan by {value.strategy!r} holds something of a wrong type at {where!r} ({why}): "
+            "mend the release, target, check or strategy that it came from"
+        )
+    else:
+        return
+    raise pass_on from None
 
 
 def record(text: str, version: int, where: str) -> Record:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, final
 
 from fairdeploy.errors import JournalError
-from fairdeploy.journal import rules
+from fairdeploy.journal import codec, rules
 from fairdeploy.journal.clock import SystemClock
 from fairdeploy.journal.database import connect, failure, read_key
 from fairdeploy.journal.desk import Desk
@@ -206,9 +206,10 @@ class SQLiteJournal:
 
         Raises:
             LeaseHeld: If an open rollout has one of the targets.
-            InvalidInput: If there is a rollout of this id already.
+            InvalidInput: If there is a rollout of this id already, or the plan could not be read again.
             JournalError: If it cannot be written.
         """
+        await self._reader.ask(lambda _: codec.prove(plan))  # not by the writer: nobody need wait for it
         now = self._now()
         return await self._writer.ask(
             lambda at: rules.begin(at.table, now, rollout, plan, holder=holder, ttl_ms=ttl_ms)

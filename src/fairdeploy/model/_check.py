@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from fairdeploy.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 K = TypeVar("K", bound=str)
@@ -80,6 +78,39 @@ def strings(value: object, what: str) -> tuple[str, ...]:
             msg = f"{what} must hold strings without NUL, not {item!r}"
             raise InvalidInput(msg)
     return tuple(value)
+
+
+def mapping(value: object, what: str, example: str) -> None:
+    """Do nothing if ``value`` is a mapping.
+
+    Raises:
+        InvalidInput: If it is not.
+    """
+    if not isinstance(value, Mapping):
+        msg = f"{what} must be a mapping, such as {example}, not {value!r}"
+        raise InvalidInput(msg)
+
+
+def flag(value: object, what: str) -> None:
+    """Do nothing if ``value`` is true or false itself: the text ``"no"`` would count as true.
+
+    Raises:
+        InvalidInput: If it is anything else.
+    """
+    if not isinstance(value, bool):
+        msg = f"{what} must be True or False, not {value!r}"
+        raise InvalidInput(msg)
+
+
+def absolute(value: object, what: str) -> None:
+    """Do nothing if ``value`` is an absolute path.
+
+    Raises:
+        InvalidInput: If it is not.
+    """
+    if not isinstance(value, str) or not value.startswith("/") or "\0" in value:
+        msg = f"{what} {value!r} must be an absolute path, as text"
+        raise InvalidInput(msg)
 
 
 def frozen_mapping(value: Mapping[K, V]) -> Mapping[K, V]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import final
 
+from fairdeploy.errors import InvalidInput
+
 __all__ = ["Capability"]
 
 
@@ -38,3 +40,8 @@ class Capability(StrEnum):
     """The endpoint can terminate TLS."""
     FENCED = "fenced"
     """Effects of an older epoch are refused by the backend itself."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Capability | None:
+        msg = f"there is no capability {value!r}; known are {[str(known) for known in cls]!r}"
+        raise InvalidInput(msg)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Literal, TypeAlias, final
+from typing import Annotated, Literal, TypeAlias, final, get_args
 from urllib.parse import urlsplit
 
 from fairdeploy.errors import InvalidInput
@@ -16,6 +17,20 @@ Scope: TypeAlias = Literal["revision", "shared"]
 """``revision``: asked of each instance of the candidate, and can convict it. ``shared``:
 something that all revisions use (a database); its failure holds a rollout, but is no
 reason to go back."""
+
+
+_ENDS = 2
+_ADDRESS = re.compile(r"\S+:[0-9]{1,5}")
+
+
+def _check_scope(scope: str) -> None:
+    if scope not in get_args(Scope):
+        msg = f"scope must be one of {list(get_args(Scope))!r}, not {scope!r}"
+        raise InvalidInput(msg)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @final
@@ -58,7 +73,7 @@ class HTTPCheck:
         kind: Literal["http"] = "http",
     ) -> None:
         """Take the paths as arguments, so that a check reads as a sentence."""
-        flat = tuple(p for path in paths for p in ((path,) if isinstance(path, str) else path))
+        flat = tuple(p for path in paths for p in (path if isinstance(path, (tuple, list)) else (path,)))
         for field, value in (
             ("paths", flat),
             ("status", status),
@@ -75,7 +90,11 @@ class HTTPCheck:
         if not self.paths:
             msg = "an HTTPCheck needs a path: HTTPCheck('/health')"
             raise InvalidInput(msg)
+        _check_scope(self.scope)
         for path in self.paths:
+            if not isinstance(path, str):
+                msg = f"HTTPCheck cannot ask {path!r}: give a path such as '/health'"
+                raise InvalidInput(msg)
             whole = urlsplit(path).scheme in {"http", "https"}
             if (
                 any(c in path for c in "\r\n \0")
@@ -89,6 +108,9 @@ class HTTPCheck:
                 )
                 msg = f"HTTPCheck of scope {self.scope!r} cannot ask {path!r}: give {wanted}"
                 raise InvalidInput(msg)
+        if not isinstance(self.status, tuple) or len(self.status) != _ENDS:
+            msg = f"status must be the first and the last that pass, such as (200, 399), not {self.status!r}"
+            raise InvalidInput(msg)
         low, high = self.status
         _check.whole(low, "lowest status", low=100, high=599)
         _check.whole(high, "highest status", low=low, high=599)
@@ -119,8 +141,12 @@ class TCPCheck:
 
     def __post_init__(self) -> None:
         """Prove that the address fits the scope."""
+        _check_scope(self.scope)
         if (self.address is None) != (self.scope == "revision"):
             msg = f"TCPCheck of scope {self.scope!r} with address {self.address!r}: an address goes with scope='shared'"
+            raise InvalidInput(msg)
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            msg = f"TCPCheck address {self.address!r} must be 'host:port', such as 'db:5432'"
             raise InvalidInput(msg)
         _check.whole(self.timeout_ms, "timeout_ms", low=10)
 
@@ -149,6 +175,7 @@ class CommandCheck:
 
     def __post_init__(self) -> None:
         """Prove the argument vector."""
+        _check_scope(self.scope)
         object.__setattr__(self, "command", _check.strings(self.command, "check command"))
         if not self.command:
             msg = "a CommandCheck needs a command: CommandCheck(['./smoke', '{address}'])"
@@ -212,7 +239,7 @@ class ErrorRate:
 
     def __post_init__(self) -> None:
         """Prove the range; a whole percent is stored as a float, so that hashes agree."""
-        if isinstance(self.max_percent, bool) or not 0 <= self.max_percent < 100:
+        if not _is_number(self.max_percent) or not 0 <= self.max_percent < 100:
             msg = f"max_percent must be from 0 to below 100, not {self.max_percent!r}"
             raise InvalidInput(msg)
         object.__setattr__(self, "max_percent", float(self.max_percent))
@@ -251,7 +278,7 @@ class Latency:
     def __post_init__(self) -> None:
         """Prove the range."""
         _check.whole(self.max_ms, "max_ms", low=1)
-        if isinstance(self.percentile, bool) or not 0 < self.percentile < 100:
+        if not _is_number(self.percentile) or not 0 < self.percentile < 100:
             msg = f"percentile must be between 0 and 100, not {self.percentile!r}"
             raise InvalidInput(msg)
         object.__setattr__(self, "percentile", float(self.percentile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Literal, TypeAlias, final
 
@@ -10,6 +11,9 @@ from fairdeploy.model import _check
 from fairdeploy.model._tagged import STRICT, Tagged
 
 __all__ = ["CommandProbe", "HTTPProbe", "Probe", "Probes", "TCPProbe"]
+
+
+_HOST = re.compile(r"[!-~]+")
 
 
 def _check_timing(probe: HTTPProbe | TCPProbe | CommandProbe) -> None:
@@ -60,6 +64,9 @@ class HTTPProbe:
             or any(c in self.path for c in "\r\n \0")
         ):
             msg = f"probe path {self.path!r} must begin with '/' and hold no blanks: write '/health'"
+            raise InvalidInput(msg)
+        if self.host is not None and (not isinstance(self.host, str) or not _HOST.fullmatch(self.host)):
+            msg = f"probe host {self.host!r} must be a name such as 'shop.example', or None"
             raise InvalidInput(msg)
         _check_timing(self)
 
@@ -133,9 +140,19 @@ class Probes:
         readiness: Gates traffic. ``None``: ready as soon as its port accepts connections
             (or, without a port, as soon as it runs).
         liveness: After its ``failures`` in a row the instance is restarted. ``None``: only when it exits.
+
+    Raises:
+        InvalidInput: If one is no probe.
     """
 
     __pydantic_config__ = STRICT
 
     readiness: Probe | None = None
     liveness: Probe | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probe, such as a lone path."""
+        for what, probe in (("readiness", self.readiness), ("liveness", self.liveness)):
+            if probe is not None and not isinstance(probe, (HTTPProbe, TCPProbe, CommandProbe)):
+                msg = f"{what} must be a probe, such as HTTPProbe('/health'), not {probe!r}"
+                raise InvalidInput(msg)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal, TypeAlias, final
+from typing import Literal, TypeAlias, final, get_args
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import _check
@@ -22,6 +22,17 @@ RevisionId: TypeAlias = str
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORT = re.compile(r"\{(port|uds)\}")
+_NAME_MAX = 240
+"""Bytes of one part of a path: what Linux takes, less what a file has while it is written."""
+_StopSignal: TypeAlias = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]
+
+
+def _stays(path: str) -> bool:
+    """Whether a path is a file's, in one spelling, below the folder that it is relative to."""
+    parts = path.split("/")
+    return "\0" not in path and all(
+        part not in {"", ".", ".."} and len(part.encode(errors="replace")) <= _NAME_MAX for part in parts
+    )
 
 
 @final
@@ -62,7 +73,7 @@ class Release:
     config: Mapping[str, str] = field(default_factory=dict)
     workdir: str | None = None
     probes: Probes = field(default_factory=Probes)
-    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGTERM"
+    stop_signal: _StopSignal = "SIGTERM"
     stop_grace_ms: int = 10_000
 
     def __post_init__(self) -> None:
@@ -74,14 +85,29 @@ class Release:
         if not self.command and self.image is None:
             msg = f"release {self.version!r} says nothing to run: give command=[...] or image='...'"
             raise InvalidInput(msg)
+        if self.command and not self.command[0]:
+            msg = f"release {self.version!r} names no program: the first of {self.command!r} is empty"
+            raise InvalidInput(msg)
+        if self.image is not None and (not isinstance(self.image, str) or not self.image):
+            msg = f"release image {self.image!r} must be a name, such as 'registry/app:1.4'"
+            raise InvalidInput(msg)
         self._check_env()
         self._check_config()
-        if self.workdir is not None and not PurePosixPath(self.workdir).is_absolute():
-            msg = f"release workdir {self.workdir!r} must be an absolute path"
+        if self.workdir is not None:
+            _check.absolute(self.workdir, "release workdir")
+        self._check_running()
+
+    def _check_running(self) -> None:
+        if not isinstance(self.probes, Probes):
+            msg = f"release probes must be Probes(readiness=...), not {self.probes!r}"
+            raise InvalidInput(msg)
+        if self.stop_signal not in get_args(_StopSignal):
+            msg = f"release stop_signal must be one of {list(get_args(_StopSignal))!r}, not {self.stop_signal!r}"
             raise InvalidInput(msg)
         _check.whole(self.stop_grace_ms, "release stop_grace_ms", low=0, high=3_600_000)
 
     def _check_env(self) -> None:
+        _check.mapping(self.env, "release env", "{'LOG_LEVEL': 'info'}")
         for key, value in self.env.items():
             if not isinstance(key, str) or not _VARIABLE.fullmatch(key):
                 msg = f"environment variable {key!r} is not a name: use letters, digits and '_'"
@@ -92,10 +118,14 @@ class Release:
         object.__setattr__(self, "env", _check.frozen_mapping(self.env))
 
     def _check_config(self) -> None:
+        _check.mapping(self.config, "release config", "{'app.ini': '...'}")
+        folders = {str(above) for path in self.config for above in PurePosixPath(str(path)).parents}
         for path, text in self.config.items():
-            pure = PurePosixPath(path)
-            if not path or pure.is_absolute() or ".." in pure.parts or "\0" in path:
-                msg = f"config file {path!r} must be a relative path that stays in its folder"
+            if not isinstance(path, str) or not _stays(path):
+                msg = f"config file {path!r} must be a relative path that stays in its folder, such as 'etc/app.ini'"
+                raise InvalidInput(msg)
+            if path in folders:
+                msg = f"config file {path!r} cannot be a folder for other config files as well: rename one"
                 raise InvalidInput(msg)
             if not isinstance(text, str):
                 msg = f"config file {path!r} must hold text, not {type(text).__name__}"

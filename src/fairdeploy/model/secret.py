@@ -38,7 +38,15 @@ class SecretRef:
 
     def __post_init__(self) -> None:
         """Refuse keys that cannot be found again later."""
-        if not self.key or "\0" in self.key or (self.source == "env" and "=" in self.key):
+        if self.source not in {"env", "file"}:
+            msg = f"secret source {self.source!r} is not known: use SecretRef.env(...) or SecretRef.file(...)"
+            raise InvalidInput(msg)
+        if (
+            not isinstance(self.key, str)
+            or not self.key
+            or "\0" in self.key
+            or (self.source == "env" and "=" in self.key)
+        ):
             msg = f"secret key {self.key!r} must be the name of a variable or the path of a file"
             raise InvalidInput(msg)
         if self.source == "file" and not Path(self.key).is_absolute():

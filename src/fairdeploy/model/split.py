@@ -39,6 +39,9 @@ class Split:
 
     def __post_init__(self) -> None:
         """Prove the sum."""
+        if not isinstance(self.shares, Mapping):
+            msg = f"shares must be a mapping, such as {{'1.0-a': 9_500, '1.1-b': 500}}, not {self.shares!r}"
+            raise InvalidSplit(msg)
         for revision, share in self.shares.items():
             if isinstance(share, bool) or not isinstance(share, int) or not 0 <= share <= WHOLE:
                 msg = f"the share of {revision!r} must be a whole number from 0 to {WHOLE}, not {share!r}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import KW_ONLY, dataclass
-from pathlib import PurePath
 from typing import TypeAlias, final
 
 from fairdeploy.errors import InvalidInput
@@ -17,6 +17,7 @@ TargetId: TypeAlias = str
 """``app/environment``."""
 
 _MAX_PORT = 65_535
+_ENDPOINT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%A-Za-z]+\]):(?P<port>[0-9]{1,5})")
 
 
 @final
@@ -39,10 +40,8 @@ class TLS:
 
     def __post_init__(self) -> None:
         """Refuse relative paths: the router outlives the program that named them."""
-        for what, path in (("certificate", self.certificate), ("key", self.key)):
-            if not PurePath(path).is_absolute():
-                msg = f"TLS {what} {path!r} must be an absolute path"
-                raise InvalidInput(msg)
+        _check.absolute(self.certificate, "TLS certificate")
+        _check.absolute(self.key, "TLS key")
 
 
 @final
@@ -86,6 +85,11 @@ class Target:
             _check.whole(self.replicas, "replicas", low=1, high=10_000)
         _check.whole(self.drain_ms, "drain_ms", low=0)
         _check.whole(self.stream_drain_ms, "stream_drain_ms", low=0)
+        _check.flag(self.plaintext, "plaintext")
+        _check.flag(self.sticky, "sticky")
+        if self.tls is not None and not isinstance(self.tls, TLS):
+            msg = f"tls must be TLS(certificate, key), not {self.tls!r}"
+            raise InvalidInput(msg)
         if self.endpoint is not None:
             host, _port = self.address
             if self.tls is None and not self.plaintext and not _is_loopback(host):
@@ -110,9 +114,11 @@ class Target:
         if self.endpoint is None:
             msg = f"target {self.id!r} has no endpoint: give endpoint='127.0.0.1:8080'"
             raise InvalidInput(msg)
-        host, _, port = self.endpoint.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= _MAX_PORT:
+        found = _ENDPOINT.fullmatch(self.endpoint) if isinstance(self.endpoint, str) else None
+        host, port = (
+            (found["host"].removeprefix("[").removesuffix("]"), found["port"]) if found else ("", "0")
+        )
+        if not 0 < int(port) <= _MAX_PORT:
             msg = f"endpoint {self.endpoint!r} must be 'host:port', such as '127.0.0.1:8080' or '[::1]:8080'"
             raise InvalidInput(msg)
         return host, int(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import final
@@ -15,6 +16,10 @@ from fairdeploy.model.release import RevisionId
 from fairdeploy.model.split import WHOLE, Split
 
 __all__ = ["Counters", "HeaderRoute", "Histogram", "Member", "Mirror", "Pool", "Routes", "Traffic"]
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""What a header may be called (RFC 9110, section 5.6.2)."""
 
 
 @final
@@ -63,7 +68,7 @@ class HeaderRoute:
 
     def __post_init__(self) -> None:
         """Refuse what could break out of a header."""
-        if not self.name or any(c in self.name + self.value for c in "\r\n\0") or " " in self.name:
+        if not _TOKEN.fullmatch(self.name) or any(c in self.value for c in "\r\n\0"):
             msg = f"header {self.name!r}: {self.value!r} cannot be sent: use a token and a value without line breaks"
             raise InvalidInput(msg)
 

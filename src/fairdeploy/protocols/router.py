@@ -29,6 +29,15 @@ class TrafficRouter(Protocol):
         """
         ...
 
+    async def check(self, target: Target) -> None:
+        """Refuse an endpoint that could not be served, as far as that can be told. Changes nothing.
+
+        Raises:
+            InvalidInput: If its address or certificate cannot be used.
+            Refused: If another program has it.
+        """
+        ...
+
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         """Write the routing document. Durable; `observe` tells when it is served.
 

@@ -12,6 +12,7 @@ from fairdeploy.model import (
     Check,
     CommandCheck,
     ErrorRate,
+    HeaderRoute,
     HTTPCheck,
     Latency,
     TCPCheck,
@@ -117,7 +118,7 @@ def header(value: tuple[str, str] | None, what: str) -> tuple[str, str] | None:
     """Return a header as name and value, or ``None``.
 
     Raises:
-        InvalidInput: If it is not a pair of texts.
+        InvalidInput: If it is not a pair of texts, or could not be a header.
     """
     if value is None:
         return None
@@ -125,4 +126,5 @@ def header(value: tuple[str, str] | None, what: str) -> tuple[str, str] | None:
         msg = f"{what} must be a pair of name and value, such as ('x-preview', '1'), not {value!r}"
         raise InvalidInput(msg)
     name, text = value
+    HeaderRoute(name, text, "")  # refuses what cannot be sent
     return name, text

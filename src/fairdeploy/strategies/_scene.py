@@ -112,13 +112,19 @@ def scene(
         switches: Whether the strategy is about traffic: it then needs a router for what serves.
 
     Raises:
-        InvalidInput: If the deployment is another target's.
+        InvalidInput: If the deployment is another target's, or the target has an endpoint and the release listens nowhere.
         UnsupportedCapability: If ``switches`` and nothing splits the traffic of what serves.
     """
     if deployment.target != target.id:
         msg = f"the deployment is of {deployment.target!r}, not of {target.id!r}: observe the target and plan again"
         raise InvalidInput(msg)
-    serves = release.serves and target.endpoint is not None
+    serves = target.endpoint is not None
+    if serves and not release.serves:
+        msg = (
+            f"release {release.version!r} listens nowhere that the router could know, but target {target.id!r} has the "
+            f"endpoint {target.endpoint!r}: put '{{port}}' or '{{uds}}' into its command or env, or give endpoint=None"
+        )
+        raise InvalidInput(msg)
     weights = Capability.WEIGHTS in capabilities
     if switches and serves and not weights:
         raise UnsupportedCapability(

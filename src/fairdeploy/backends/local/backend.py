@@ -163,6 +163,19 @@ class LocalBackend:
                 layout.ready(each.record.id).touch(mode=0o600)
         return deployment(layout, seen, states, standing)
 
+    async def check(self, target: Target, release: Release) -> None:
+        """Refuse a release whose program or working directory is missing, and an endpoint that cannot be served.
+
+        Raises:
+            StartError: If the program cannot be started at all.
+            InvalidInput: If the endpoint's address or certificate cannot be used.
+            Refused: If another program has the endpoint.
+        """
+        template = _starting.template(self._layout(target), release.revision, release)
+        await anyio.to_thread.run_sync(_starting.check, template, release)
+        if self._router is not None and target.endpoint is not None:
+            await self._router.check(target)
+
     async def ensure(
         self,
         target: Target,

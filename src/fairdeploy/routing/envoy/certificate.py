@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from fairdeploy.errors import InvalidInput
+from fairdeploy.errors import RouterError
 
 if TYPE_CHECKING:
     from fairdeploy.model import TLS
@@ -17,14 +17,14 @@ def check(tls: TLS) -> None:
     """See that certificate and key can be read and belong together.
 
     Raises:
-        InvalidInput: If not.
+        RouterError: If not.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An empty password: an encrypted key must fail here, not ask at a terminal.
         context.load_cert_chain(tls.certificate, tls.key, password=lambda: b"")
     except (OSError, ValueError) as exc:
-        raise InvalidInput(
+        raise RouterError(
             f"certificate {tls.certificate!r} with key {tls.key!r} cannot be used ({exc}): "
             "give readable PEM files that belong together, the key without a password"
         ) from exc

@@ -89,6 +89,10 @@ class SimulatedBackend:
         self._last_seen[target.id] = self._look(target)
         return self._last_seen[target.id]
 
+    async def check(self, target: Target, release: Release) -> None:  # noqa: ARG002 -- nothing is missing here
+        """See `Backend.check`: whatever is wrong with a simulated release shows when it runs."""
+        await checkpoint()
+
     async def ensure(
         self,
         target: Target,

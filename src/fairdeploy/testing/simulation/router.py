@@ -67,6 +67,10 @@ class SimulatedRouter:
         self._last_seen[target.id] = self._look(target.id)
         return self._last_seen[target.id]
 
+    async def check(self, target: Target) -> None:  # noqa: ARG002 -- no endpoint is taken here
+        """See `TrafficRouter.check`."""
+        await checkpoint()
+
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         """See `TrafficRouter.apply`.
 
