@@ -15,11 +15,14 @@ from fairdeploy.health.finding import Finding, failed, passed, unclear
 if TYPE_CHECKING:
     from fairdeploy.model import HTTPCheck
 
-__all__ = ["ask_http"]
+__all__ = ["REFUSED", "UNCLEAR", "ask_http"]
 
 _LONGEST_BODY = 1_048_576
 _MAX_PORT = 65_535
-_REFUSED = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+REFUSED = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+"""What an instance that is not well makes httpx raise."""
+UNCLEAR = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+"""What says nothing about the instance."""
 
 
 async def ask_http(check: HTTPCheck, asked: str, address: str | None, path: str) -> Finding:
@@ -37,12 +40,12 @@ async def ask_http(check: HTTPCheck, asked: str, address: str | None, path: str)
             status, body = await _get(address, path, read=check.contains is not None)
     except TimeoutError:
         return failed(asked, f"{what} did not answer within {check.timeout_ms} ms")
-    except _REFUSED as error:
+    except REFUSED as error:
         fault = _own_fault(error)
         if fault is not None:
             return unclear(asked, f"{what} cannot be asked: {fault}")
         return failed(asked, f"{what} did not answer: {str(error) or type(error).__name__}")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except UNCLEAR as error:
         return unclear(asked, f"{what} cannot be asked: {type(error).__name__}: {error}")
     low, high = check.status
     if not low <= status <= high:
