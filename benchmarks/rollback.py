@@ -143,6 +143,6 @@ async def main(times: int, rate: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--rate", type=float, default=400)
+    parser.add_argument("--rate", type=float, default=300)
     found = parser.parse_args()
     anyio.run(main, found.times, found.rate)
