@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
+
+import anyio
 
 from fairdeploy import Canary, Deployer, HTTPProbe, Probes, Release, Rolling, Target
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
@@ -100,7 +103,8 @@ class Stage:
 
 @asynccontextmanager
 async def stage(*, replicas: int = 1) -> AsyncIterator[Stage]:
-    """Open a folder, and stop all that runs in it in the end."""
+    """Open a folder, and stop all that runs in it in the end; SIGTERM counts as an interrupt."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "deployments"
         keeper = SupervisorKeeper(Path(name) / "keeper")
@@ -109,4 +113,5 @@ async def stage(*, replicas: int = 1) -> AsyncIterator[Stage]:
             try:
                 yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
             finally:
-                await keeper.shutdown()
+                with anyio.CancelScope(shield=True):
+                    await keeper.shutdown()
