@@ -23,6 +23,4 @@ def needed(module: str, extra: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise MissingDependency(
-            f'{library!r} is not installed: pip install "fairdeploy[{extra}]"', name=library
-        ) from error
+        raise MissingDependency(f'{library!r} is not installed: pip install "fairdeploy[{extra}]"') from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from math import isfinite
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ def choice(value: object, kind: type[E], field: str) -> E:
     raise InvalidInput(f"{field} cannot be {value!r}: choose one of {choices}")
 
 
+@lru_cache(maxsize=256, typed=True)  # members of two enums can be equal numbers
 def label(member: Enum) -> str:
     """Return a member as people write it: ``On site``."""
     return member.name.replace("_", " ").capitalize()

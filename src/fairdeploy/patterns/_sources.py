@@ -73,3 +73,21 @@ ISO = Source(
     READ,
 )
 AWS_ISO = Source("AWS, ISO/IEC 27001", "https://aws.amazon.com/compliance/iso-27001-faqs/", READ)
+AWS_SPOT = Source(
+    "AWS, EC2 Spot: up to 90 % below on-demand prices", "https://aws.amazon.com/ec2/spot/", READ
+)
+AWS_RESERVED = Source(
+    "AWS, EC2 Reserved Instances: up to 72 % below on-demand prices",
+    "https://aws.amazon.com/ec2/pricing/reserved-instances/",
+    READ,
+)
+SUPABASE_PRICES = Source(
+    "Supabase plans as described by Orb: Pro from $25, Team from $599 a month, HIPAA extra",
+    "https://www.withorb.com/blog/supabase-pricing",
+    dt.date(2025, 12, 31),
+)
+JISC = Source(
+    "JISC, Keeping Research Data Safe: Cambridge 4 FTE beside GBP 58,764 of equipment a year; a repository 1 FTE beside 1,300",
+    "https://slideplayer.com/slide/780214/",
+    dt.date(2008, 4, 1),
+)

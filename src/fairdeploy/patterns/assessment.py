@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import final
@@ -10,7 +11,7 @@ from fairdeploy.patterns.claim import Source
 from fairdeploy.patterns.gate import Eligibility, GateResult
 from fairdeploy.patterns.pattern import DeploymentPattern
 
-__all__ = ["Assessment", "Score", "order"]
+__all__ = ["Assessment", "Score", "order", "percent_of", "rank"]
 
 
 @final
@@ -86,24 +87,37 @@ class Assessment:
 
     @property
     def percent(self) -> float:
-        """The points in percent of what can be had, to nine places: what differs by less is a tie."""
-        whole = fsum(score.weight for score in self.scores if score.asked)
-        return round(100 * self.points / whole, 9) if whole else 100.0
+        """The points in percent of what can be had; what differs by less than nine places is a tie."""
+        return percent_of([(score.weight, score.grade) for score in self.scores if score.asked])
 
 
 def order(one: Assessment) -> tuple[object, ...]:
-    """Sort assessments: eligible first, by points; ties by what is easier to defend.
+    """Sort assessments, as `rank` says."""
+    return rank(
+        one.key, one.pattern, eligible=one.eligible, percent=one.percent, conditions=len(one.conditions)
+    )
+
+
+def rank(
+    key: str, pattern: DeploymentPattern, *, eligible: bool, percent: float, conditions: int
+) -> tuple[object, ...]:
+    """Return what is sorted by: eligible first, by points; ties by what is easier to defend.
 
     The documented order of ties: fewer conditions, less upkeep, less complexity, lower price, more control, name.
     """
-    pattern = one.pattern
     return (
-        not one.eligible,
-        -one.percent,
-        len(one.conditions),
+        not eligible,
+        -percent,
+        conditions,
         pattern.maintenance_burden,
         pattern.complexity,
         pattern.cost_range.middle,
         -pattern.control_level,
-        one.key,
+        key,
     )
+
+
+def percent_of(counted: Sequence[tuple[float, float]]) -> float:
+    """Return points in percent of what can be had, from weights and grades: to nine places, what differs by less is a tie."""
+    whole = fsum([weight for weight, _ in counted])
+    return round(100 * fsum([weight * grade for weight, grade in counted]) / whole, 9) if whole else 100.0

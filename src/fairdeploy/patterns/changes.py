@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import Final, cast, final
+from typing import Final, final
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.patterns._read import label
-from fairdeploy.patterns.assessment import Assessment, Score, order
+from fairdeploy.patterns.assessment import Assessment
 from fairdeploy.patterns.claim import REGIMES
-from fairdeploy.patterns.gate import GATES, Eligibility, GateResult
+from fairdeploy.patterns.gate import Eligibility
 from fairdeploy.patterns.recommendation import Recommendation
-from fairdeploy.patterns.requirements import CHOICES, InstitutionRequirements
+from fairdeploy.patterns.requirements import CHOICES, with_answer
+from fairdeploy.patterns.trace import Trace
 
 __all__ = ["Change", "ChangeKind", "changes"]
 
@@ -94,23 +95,18 @@ def changes(advice: Recommendation) -> tuple[Change, ...]:
 
 def _answers(advice: Recommendation, best: str) -> Iterator[Change]:
     """Try every requirement with every other value."""
-    needs, trace = advice.requirements, _Trace(advice)
+    needs, trace = advice.requirements, Trace(advice)
     for each in fields(needs):
         now = getattr(needs, each.name)
         kind = ChangeKind.FACT if now is None else ChangeKind.ANSWER
         for value, size in _alternatives(each.name, now):
             try:
-                other = _with(needs, each.name, value)
+                other = with_answer(needs, each.name, value)
             except InvalidInput:
                 continue  # it contradicts another answer: nobody can give it
             winner = trace.winner(other, each.name)
             if winner != best:
                 yield Change(kind, each.name, _said(now), _said(value), winner, size)
-
-
-def _with(needs: InstitutionRequirements, name: str, value: object) -> InstitutionRequirements:
-    build: Callable[..., InstitutionRequirements] = replace
-    return build(needs, **{name: value})
 
 
 def _alternatives(name: str, now: object) -> Iterator[tuple[object, float]]:
@@ -146,64 +142,6 @@ def _said(value: object) -> str:
             return ", ".join(map(str, value)) or "none"
         case _:
             return str(value)
-
-
-class _Watched:
-    """Requirements that remember which of their fields were read."""
-
-    def __init__(self, needs: InstitutionRequirements) -> None:
-        self._needs = needs
-        self.read: set[str] = set()
-
-    def __getattr__(self, name: str) -> object:
-        self.read.add(name)
-        return getattr(self._needs, name)
-
-
-class _Trace:
-    """Gates and grades by pattern, each with the fields that it was worked out from.
-
-    A pure function that did not read a field gives the same whatever the field says, so that a change of one field
-    needs few of them again.
-    """
-
-    def __init__(self, advice: Recommendation) -> None:
-        self._advice = advice
-        watched = [self._watch(each) for each in advice.assessments]
-        self._gates = [gates for gates, _ in watched]
-        self._scores = [scores for _, scores in watched]
-
-    def _watch(
-        self, found: Assessment
-    ) -> tuple[list[tuple[set[str], tuple[GateResult, ...]]], list[tuple[set[str], Score]]]:
-        gates, scores = [], []
-        for gate in GATES:
-            needs = _Watched(self._advice.requirements)
-            gates.append((needs.read, tuple(gate(cast("InstitutionRequirements", needs), found.pattern))))
-        for criterion, score in zip(self._advice.criteria, found.scores, strict=True):
-            needs = _Watched(self._advice.requirements)
-            criterion.grade(cast("InstitutionRequirements", needs), found.pattern)
-            scores.append((needs.read, score))
-        return gates, scores
-
-    def winner(self, needs: InstitutionRequirements, changed: str) -> str | None:
-        """Return who wins after one field has changed."""
-        judged = [self._again(index, needs, changed) for index in range(len(self._gates))]
-        eligible = [each for each in judged if each.eligible]
-        return min(eligible, key=order).key if eligible else None
-
-    def _again(self, index: int, needs: InstitutionRequirements, changed: str) -> Assessment:
-        found = self._advice.assessments[index]
-        gates: list[GateResult] = []
-        for gate, (read, before) in zip(GATES, self._gates[index], strict=True):
-            gates += gate(needs, found.pattern) if changed in read else before
-        scores: list[Score] = []
-        for criterion, (read, score) in zip(self._advice.criteria, self._scores[index], strict=True):
-            if changed in read:
-                grade = criterion.grade(needs, found.pattern)
-                score = replace(score, grade=1.0 if grade is None else grade.value, asked=grade is not None)  # noqa: PLW2901 -- the new one
-            scores.append(score)
-        return Assessment(found.key, found.pattern, tuple(gates), tuple(scores))
 
 
 def _weights(advice: Recommendation, best: Assessment) -> Iterator[Change]:

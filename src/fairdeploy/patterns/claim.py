@@ -64,9 +64,16 @@ class Status(Enum):
     @property
     def grade(self) -> float:
         """1 when nothing is left to do, 0.5 with conditions, 0.25 when nobody has looked, 0 when it cannot be."""
-        return {"supported": 1.0, "not applicable": 1.0, "conditional": 0.5, "unknown": 0.25}.get(
-            self.value, 0.0
-        )
+        return _GRADES[self]
+
+
+_GRADES = {
+    Status.SUPPORTED: 1.0,
+    Status.NOT_APPLICABLE: 1.0,
+    Status.CONDITIONAL: 0.5,
+    Status.UNKNOWN: 0.25,
+    Status.UNSUPPORTED: 0.0,
+}
 
 
 @final

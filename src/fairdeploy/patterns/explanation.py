@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fairdeploy.patterns.changes import ChangeKind, changes
 from fairdeploy.patterns.gate import Eligibility
-from fairdeploy.patterns.sensitivity import sensitivity, share
+from fairdeploy.patterns.sensitivity import share, wins
 
 if TYPE_CHECKING:
-    from fairdeploy.patterns.assessment import Assessment
+    from fairdeploy.patterns.assessment import Assessment, Score
+    from fairdeploy.patterns.changes import Change
     from fairdeploy.patterns.claim import Source
     from fairdeploy.patterns.recommendation import Recommendation
 
@@ -34,10 +35,18 @@ def summary(advice: Recommendation) -> str:
     """Return a paragraph for a board."""
     best = advice.best
     if best is None:
-        from fairdeploy.patterns.recommender import relaxing  # noqa: PLC0415 -- it makes recommendations
+        return _hopeless(advice)
+    return _paragraph(advice, best, changes(advice))
 
-        return f"None of the {len(advice.assessments)} patterns can be recommended: {relaxing(advice)}."
-    return " ".join([*_verdict(advice, best), *_doubts(advice, best)])
+
+def _hopeless(advice: Recommendation) -> str:
+    from fairdeploy.patterns.recommender import relaxing  # noqa: PLC0415 -- it makes recommendations
+
+    return f"None of the {len(advice.assessments)} patterns can be recommended: {relaxing(advice)}."
+
+
+def _paragraph(advice: Recommendation, best: Assessment, found: Sequence[Change]) -> str:
+    return " ".join([*_verdict(advice, best), *_doubts(advice, best, found)])
 
 
 def _verdict(advice: Recommendation, best: Assessment) -> Iterator[str]:
@@ -47,8 +56,9 @@ def _verdict(advice: Recommendation, best: Assessment) -> Iterator[str]:
         yield f"{names} are equally good; {best.pattern.name} comes first because it is the easier to defend."
     else:
         yield f"We recommend {best.pattern.name}."
-    strong = sorted((each for each in best.scores if each.asked), key=lambda each: -each.points)[:2]
-    yield f"What speaks for it: {'; '.join(f'{each.title.lower()} ({each.reason})' for each in strong)}."
+    strong = _strong(advice, best)
+    if strong:
+        yield f"What speaks for it: {'; '.join(f'{each.title.lower()} ({each.reason})' for each in strong)}."
     if best.conditions:
         yield f"It can be chosen only if {'; and '.join(best.conditions)}."
     if advice.excluded:
@@ -56,32 +66,39 @@ def _verdict(advice: Recommendation, best: Assessment) -> Iterator[str]:
         yield f"Excluded: {out}."
 
 
-def _doubts(advice: Recommendation, best: Assessment) -> Iterator[str]:
+def _strong(advice: Recommendation, best: Assessment) -> list[Score]:
+    """Return the two criteria in which it is furthest ahead of the others; by points where there are none."""
+    others = [each for each in advice.eligible if each is not best]
+
+    def lead(index: int) -> float:
+        score = best.scores[index]
+        usual = sum(each.scores[index].points for each in others) / len(others) if others else 0.0
+        return score.points - usual
+
+    asked = [index for index, score in enumerate(best.scores) if score.asked]
+    return [best.scores[index] for index in sorted(asked, key=lead, reverse=True)[:2] if lead(index) > 0]
+
+
+def _doubts(advice: Recommendation, best: Assessment, found: Sequence[Change]) -> Iterator[str]:
     ranked = advice.eligible
     if advice.margin is None:
         yield "Nothing else can be chosen."
         return
     if len(advice.winners) == 1:
         yield f"Next is {ranked[1].pattern.name}, {advice.margin:.0f} points of 100 behind."
-    wins = sensitivity_of(advice, best)
-    yield f"Whatever weights one gives to what was asked for, it wins in {wins} of the weightings."
-    first = next(iter(changes(advice)), None)
-    if first is not None:
-        yield f"The smallest change that changes the answer: {first}."
-
-
-def sensitivity_of(advice: Recommendation, best: Assessment) -> str:
-    """Return the share of weightings in which a pattern wins, in words."""
-    return share(sensitivity(advice, points=_POINTS).wins(best.key))
+    yield f"Whatever weights one gives to what was asked for, it wins in {share(wins(advice, best.key, _POINTS))} of the weightings."
+    if found:
+        yield f"The smallest change that changes the answer: {found[0]}."
 
 
 def explain(advice: Recommendation) -> str:
     """Return every gate and every point with its reason and source, and what would change the answer."""
     cited: dict[Source, int] = {}
-    lines = [summary(advice), ""]
+    best, found = advice.best, changes(advice)
+    lines = [_hopeless(advice) if best is None else _paragraph(advice, best, found), ""]
     for assessment in advice.assessments:
         lines += [*_explained(assessment, cited), ""]
-    lines += _changed(advice)
+    lines += _changed(found)
     lines += ["Sources", *(f"  [{number}] {source}" for source, number in cited.items()), ""]
     lines.append(f"Catalogue {advice.catalogue} of {advice.date.isoformat()}. This is not legal advice.")
     return "\n".join(lines)
@@ -103,8 +120,7 @@ def _cite(sources: tuple[Source, ...], cited: dict[Source, int]) -> str:
     return "".join(f" [{cited.setdefault(source, len(cited) + 1)}]" for source in sources)
 
 
-def _changed(advice: Recommendation) -> Iterator[str]:
-    found = changes(advice)
+def _changed(found: Sequence[Change]) -> Iterator[str]:
     if not found:
         return
     yield "What would change the answer"

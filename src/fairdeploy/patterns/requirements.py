@@ -14,7 +14,7 @@ from fairdeploy.patterns.level import Contract, Expertise, Level, PhiHolder, Tra
 if TYPE_CHECKING:
     from enum import Enum
 
-__all__ = ["CHOICES", "InstitutionRequirements"]
+__all__ = ["CHOICES", "InstitutionRequirements", "with_answer"]
 
 CHOICES: Mapping[str, type[Enum]] = {
     "budget": Level,
@@ -179,6 +179,23 @@ class InstitutionRequirements:
             "required": names[:5],
             "additionalProperties": False,
         }
+
+
+def with_answer(needs: InstitutionRequirements, name: str, value: object) -> InstitutionRequirements:
+    """Return the same with one answer given otherwise; the others were read before.
+
+    Raises:
+        InvalidInput: If the answer cannot be read, or contradicts another.
+    """
+    changed = object.__new__(InstitutionRequirements)
+    for field in _FIELDS:
+        object.__setattr__(changed, field, getattr(needs, field))
+    object.__setattr__(changed, name, _read_field(name, value))
+    _refuse_contradictions(changed)
+    return changed
+
+
+_FIELDS = tuple(each.name for each in fields(InstitutionRequirements))
 
 
 def _plain(value: object) -> object:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fairdeploy.patterns.assessment import Assessment
     from fairdeploy.patterns.recommendation import Recommendation
 
-__all__ = ["Sensitivity", "sensitivity", "share", "simplex"]
+__all__ = ["Sensitivity", "acceptability", "sensitivity", "share", "simplex", "wins"]
 
 
 @final
@@ -82,10 +82,28 @@ def sensitivity(advice: Recommendation, *, points: int = 2_000) -> Sensitivity:
         InvalidInput: If ``points`` is out of range.
     """
     number = round(_read.number(points, "points", low=1, high=1e6))
+    return Sensitivity(acceptability(advice, number), _reversals(advice), number)
+
+
+def acceptability(advice: Recommendation, points: int) -> Mapping[str, tuple[float, ...]]:
+    """Return, for each pattern that can be chosen, the share of weightings that give it each rank."""
     judged = advice.eligible
-    ranks = _rank_shares(_grades(judged), number) if judged else []
-    acceptability = {each.key: shares for each, shares in zip(judged, ranks, strict=True)}
-    return Sensitivity(MappingProxyType(acceptability), _reversals(advice), number)
+    ranks = _rank_shares(_grades(judged), points) if judged else []
+    return MappingProxyType({each.key: shares for each, shares in zip(judged, ranks, strict=True)})
+
+
+def wins(advice: Recommendation, key: str, points: int) -> float:
+    """Return the share of weightings in which one pattern is first, alone or with others; 0 if it cannot be chosen."""
+    judged = advice.eligible
+    rows = (
+        dict(zip([each.key for each in judged], map(tuple, _grades(judged)), strict=True)) if judged else {}
+    )
+    if key not in rows:
+        return 0.0
+    weights = simplex(len(rows[key]), points)
+    totals = {row: _totals(row, weights, points) for row in rows.values()}
+    best = map(max, *totals.values()) if len(totals) > 1 else totals[rows[key]]
+    return sum(1 for mine, first in zip(totals[rows[key]], best, strict=True) if mine >= first) / points
 
 
 def _grades(judged: Sequence[Assessment]) -> list[tuple[float, ...]]:
