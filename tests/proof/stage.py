@@ -53,10 +53,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, replicas: int = 2) -> AsyncIterator[Stage]:
-    """Open a folder, and stop all that runs in it in the end."""
+async def stage(folder: Path, *, replicas: int = 2, guard: bool = False) -> AsyncIterator[Stage]:
+    """Open a folder, and stop all that runs in it in the end. Without a guard, unless it is what is proved."""
     target = Target("shop", replicas=replicas, endpoint=f"127.0.0.1:{free_port()}", drain_ms=15_000)
-    async with LocalBackend.open(folder) as backend, stopped(folder):
+    async with LocalBackend.open(folder, guard=guard) as backend, stopped(folder):
         yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
 
 

@@ -27,7 +27,7 @@ PLACES = [
 ]
 
 
-async def kill_at(on: Stage, strategy: str, place: str) -> None:
+async def kill_at(on: Stage, strategy: str, place: str, *more: str) -> None:
     """Deploy in another program and kill it as soon as it has told of a place."""
     argv = [
         sys.executable,
@@ -37,6 +37,7 @@ async def kill_at(on: Stage, strategy: str, place: str) -> None:
         str(on.target.endpoint),
         "v1",
         strategy,
+        *more,
     ]
     async with await anyio.open_process(argv, cwd=source.ROOT, stderr=subprocess.STDOUT) as program:
         assert program.stdout is not None

@@ -37,11 +37,11 @@ class Leave:
     """Why this process acts no more.
 
     Args:
-        why: ``detached``: left for others to go on with; ``fenced``: others already do;
-            ``ended``: there is nothing left to do.
+        why: ``detached``: parked for others to go on with; ``gone``: left as if this process had died;
+            ``fenced``: others already act; ``ended``: there is nothing left to do.
     """
 
-    why: Literal["detached", "fenced", "ended"]
+    why: Literal["detached", "gone", "fenced", "ended"]
 
 
 class Stopped(Exception):
@@ -92,6 +92,11 @@ class Control:
     def frozen(self) -> bool:
         """Whether the rollout's clock stands still."""
         return self.paused or bool(self.holds)
+
+    @property
+    def gone(self) -> bool:
+        """Whether this process is to act no more, wherever it is; whoever comes next goes on."""
+        return isinstance(self.stopped, Leave) and self.stopped.why == "gone"
 
     def check(self) -> None:
         """Raise `Stopped` if the rollout is to stop.

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from fairdeploy.engine.run import Run
     from fairdeploy.protocols import Journal
 
-__all__ = ["OnExit", "hosted"]
+__all__ = ["OnExit", "OnLeave", "hosted"]
 
 OnExit: TypeAlias = Literal["abort", "detach"]
+OnLeave: TypeAlias = Literal["abort", "detach", "leave"]
+"""``leave``: once the effect in hand is complete, act no more, as if this process had died."""
 
 
 @asynccontextmanager
 async def hosted(
-    run: Run, journal: Journal, *, on_exit: OnExit, direction: Direction = "forward", since: int = 0
+    run: Run, journal: Journal, *, on_exit: OnLeave, direction: Direction = "forward", since: int = 0
 ) -> AsyncIterator[Rollout]:
     """Drive a rollout while the body runs, and until it has ended.
 
@@ -59,12 +61,8 @@ async def hosted(
             raise
         except BaseException as error:  # noqa: BLE001 - raised again below, when the traffic is safe
             left = error
-        if on_exit == "detach":
-            run.control.stop(Leave(why="detached"))
-        elif left is not None:
-            run.control.stop(
-                Stop(outcome="aborted", reason=f"the deploying program left with {type(left).__name__}")
-            )
+        if (stop := _why_stop(on_exit, left)) is not None:
+            run.control.stop(stop)
         with anyio.CancelScope(shield=True):
             await done.wait()
         if trouble and isinstance(left, anyio.get_cancelled_exc_class()):
@@ -73,3 +71,13 @@ async def hosted(
         raise trouble[0]
     if left is not None:
         raise left
+
+
+def _why_stop(on_exit: OnLeave, left: BaseException | None) -> Stop | Leave | None:
+    if on_exit == "detach":
+        return Leave(why="detached")
+    if left is None:
+        return None
+    if on_exit == "leave":
+        return Leave(why="gone")
+    return Stop(outcome="aborted", reason=f"the deploying program left with {type(left).__name__}")

@@ -10,7 +10,7 @@ import anyio
 from fairdeploy.engine.desk import Desk
 from fairdeploy.engine.history import History
 from fairdeploy.engine.holder import holder_is_dead, this_holder
-from fairdeploy.engine.hosting import hosted
+from fairdeploy.engine.hosting import OnLeave, hosted
 from fairdeploy.engine.lease import begin
 from fairdeploy.engine.planning import observed, refuse_unbound
 from fairdeploy.engine.recovery import direction_of, is_left, obeyed_until, retirement
@@ -20,7 +20,7 @@ from fairdeploy.model import Base, Due, RolloutResult, Settled
 if TYPE_CHECKING:
     from fairdeploy.protocols import Journal, RolloutInfo
 
-__all__ = ["recover_all", "recover_one", "sweep"]
+__all__ = ["end_windows", "recover_all", "recover_one", "sweep"]
 
 
 async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
@@ -64,8 +64,16 @@ def _is_ours(desk: Desk, info: RolloutInfo) -> bool:
     return all(base.backend in desk.backends for base in info.plan.bases)
 
 
-async def recover_one(desk: Desk, journal: Journal, info: RolloutInfo) -> RolloutResult | None:
+async def recover_one(
+    desk: Desk, journal: Journal, info: RolloutInfo, *, on_exit: OnLeave = "abort"
+) -> RolloutResult | None:
     """Recover a rollout if nobody acts for it; return how it ended, or ``None`` if somebody does.
+
+    Args:
+        desk: What to act with.
+        journal: Where the rollout is.
+        info: The rollout, as it was seen a moment ago.
+        on_exit: What follows if this is cancelled; see `OnLeave`.
 
     Raises:
         Unbound: If it must go forward and a check that it needs is not given.
@@ -87,7 +95,7 @@ async def recover_one(desk: Desk, journal: Journal, info: RolloutInfo) -> Rollou
         return None
     since = obeyed_until(events)
     run = desk.run(info.plan, lease, await journal.read(info.id))
-    async with hosted(run, journal, on_exit="abort", direction=direction, since=since) as rollout:
+    async with hosted(run, journal, on_exit=on_exit, direction=direction, since=since) as rollout:
         return await rollout.result()
 
 
@@ -97,16 +105,25 @@ async def sweep(desk: Desk, journal: Journal) -> None:
     Raises:
         JournalError: If the journal cannot be read or written.
     """
-    now_ms = desk.clock.wall() * 1000
     for info in await journal.rollouts(unfinished=True):
-        if info.open or not _is_ours(desk, info):
-            continue
-        for due in info.due:
-            if due.at_ms <= now_ms:
-                await _end_window(desk, journal, info, due)
+        if not info.open and _is_ours(desk, info):
+            await end_windows(desk, journal, info)
 
 
-async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due) -> None:
+async def end_windows(
+    desk: Desk, journal: Journal, info: RolloutInfo, *, on_exit: OnLeave = "abort"
+) -> tuple[Due, ...]:
+    """End those warm windows of an ended rollout that are over; return those that have ended.
+
+    Raises:
+        JournalError: If the journal cannot be read or written.
+    """
+    now_ms = desk.clock.wall() * 1000
+    over = [due for due in info.due if due.at_ms <= now_ms]
+    return tuple([due for due in over if await _end_window(desk, journal, info, due, on_exit)])
+
+
+async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due, on_exit: OnLeave) -> bool:
     old = info.plan.base(due.target)
     backend = desk.backend(old.backend)
     now = await observed(backend, old.target)
@@ -119,11 +136,12 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due)
         try:
             lease = await begin(journal, plan, desk.clock, desk.ttl_ms)
         except LeaseHeld:
-            return
+            return False
         run = desk.run(plan, lease, await journal.read(lease.rollout))
-        async with hosted(run, journal, on_exit="abort") as rollout:
+        async with hosted(run, journal, on_exit=on_exit) as rollout:
             if not (await rollout.result()).promoted:
-                return
+                return False
     await journal.send(
         info.id, Settled(step=f"due:{due.revision}", detail="kept: it serves" if wanted else "retired")
     )
+    return True

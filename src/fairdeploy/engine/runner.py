@@ -211,6 +211,8 @@ async def _back(run: Run, stop: Stop) -> None:
         )
     with anyio.move_on_after(run.history.plan.undo.deadline_ms / 1000, shield=True) as scope:
         await _undo(run)
+    if run.control.gone:
+        return
     undoing = run.history.undoing
     if scope.cancelled_caught or undoing is None:
         late = f"the way back was not done within {run.history.plan.undo.deadline_ms / 1000:g} s"
@@ -221,12 +223,14 @@ async def _back(run: Run, stop: Stop) -> None:
 
 async def _undo(run: Run) -> None:
     trouble = ""
-    while True:
+    while not run.control.gone:
         try:
             step = next_undo(run.history, await run.look_everywhere())
             if step is None:
                 return
             await _undo_one(run, step)
+        except Stopped:
+            return
         except Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - the way back is tried again, whatever went wrong

@@ -113,8 +113,9 @@ class _Settling:
         """Look and act until the step is observed."""
         self.began = self._now()
         while True:
-            if self.interruptible and not self.run.history.promoting:
-                self.run.control.check()
+            control = self.run.control
+            if control.gone or (self.interruptible and not self.run.history.promoting):
+                control.check()
             try:
                 detail = await self._once()
             except FairdeployError as error:

@@ -24,7 +24,8 @@ class Program:
         log_bytes: Bound of the log file.
         stop_signal: Asks it to finish.
         stop_grace_ms: Then SIGKILL, to the whole process group.
-        restart: ``False`` for programs that run once.
+        restart: ``False`` for programs that run once; ``"on-failure"`` for those that are done when they
+            exit with 0. Exiting within five seconds may count as a failure whatever the status.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Program:
     log_bytes: int = 10_000_000
     stop_signal: str = "SIGTERM"
     stop_grace_ms: int = 10_000
-    restart: bool = True
+    restart: bool | Literal["on-failure"] = True
 
 
 @final

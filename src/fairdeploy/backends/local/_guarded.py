@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, final
 
+from fairdeploy.errors import FairdeployError
 from fairdeploy.model import Command
 
 if TYPE_CHECKING:
@@ -16,10 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedJournal"]
 
+_LOG = logging.getLogger("fairdeploy")
+
 
 @final
 class GuardedJournal:
-    """A journal that sees to a guard before a lease is granted, and before a command is sent that may have no other reader.
+    """A journal that sees to a guard before a rollout begins, is taken over, or is sent a command.
+
+    Nothing begins unguarded. But what is on its way is not kept from being steered or recovered because no guard
+    can be had.
 
     Args:
         journal: The records.
@@ -47,12 +55,9 @@ class GuardedJournal:
     async def take(
         self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
     ) -> Lease:
-        """See `Journal.take`; with a guard.
-
-        Raises:
-            StartError: If no guard can be kept.
-        """
-        async with self._guarded():
+        """See `Journal.take`; with a guard if there can be one."""
+        async with AsyncExitStack() as stack:
+            await self._guarded_if_possible(stack)
             return await self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
 
     async def renew(self, lease: Lease) -> Lease:
@@ -64,14 +69,10 @@ class GuardedJournal:
         return await self._journal.append(lease, *records, end=end)
 
     async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
-        """See `Journal.send`; a command with a guard.
-
-        Raises:
-            StartError: If no guard can be kept.
-        """
-        if not isinstance(record, Command):
-            return await self._journal.send(rollout, record)
-        async with self._guarded():
+        """See `Journal.send`; a command with a guard if there can be one: it may have no other reader."""
+        async with AsyncExitStack() as stack:
+            if isinstance(record, Command):
+                await self._guarded_if_possible(stack)
             return await self._journal.send(rollout, record)
 
     async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
@@ -83,3 +84,9 @@ class GuardedJournal:
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`."""
         return await self._journal.rollouts(target, unfinished=unfinished)
+
+    async def _guarded_if_possible(self, stack: AsyncExitStack) -> None:
+        try:
+            await stack.enter_async_context(self._guarded())
+        except FairdeployError as error:
+            _LOG.warning("going on without a guard: %s", error)

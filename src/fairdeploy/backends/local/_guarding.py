@@ -7,21 +7,24 @@ import logging
 import os
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
-from fairdeploy.backends.local import _lock
-from fairdeploy.errors import StateError
+from fairdeploy.backends.local import _lock, _opening
+from fairdeploy.backends.local._guarded import GuardedJournal
+from fairdeploy.errors import InvalidInput, StateError
 from fairdeploy.protocols.keeper import Program
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from fairdeploy.protocols.journal import Journal
     from fairdeploy.protocols.keeper import Keeper, ProgramState
 
-__all__ = ["guarded"]
+__all__ = ["guarded", "journal", "wanted"]
 
 _LOG = logging.getLogger("fairdeploy")
 _NAME = "guard"
@@ -33,8 +36,26 @@ _HANDED_ON = ("PYTHONPATH", "FAIRDEPLOY_ENVOY_BIN")
 """Variables by which this program finds modules and Envoy, and the guard must too."""
 
 
+def wanted(asked: bool | None, journal: Journal | None, *others: object) -> bool:  # noqa: FBT001 -- as it was asked
+    """Whether a guard is to be kept: unless said otherwise, if nothing is given that it would not find.
+
+    Raises:
+        InvalidInput: If it is asked for and cannot find the journal.
+    """
+    if asked and journal is not None:
+        raise InvalidInput(
+            "a guard opens the folder by its URI and would not find the journal that is given: leave out guard=True"
+        )
+    return all(each is None for each in (journal, *others)) if asked is None else asked
+
+
+def journal(records: Journal, keeper: Keeper, folder: Path, bindings: str | None) -> Journal:
+    """Return a folder's journal that sees to a guard."""
+    return GuardedJournal(records, partial(guarded, keeper, folder, bindings))
+
+
 @asynccontextmanager
-async def guarded(keeper: Keeper, folder: Path, uri: str, bindings: str | None) -> AsyncGenerator[None]:
+async def guarded(keeper: Keeper, folder: Path, bindings: str | None) -> AsyncGenerator[None]:
     """See that a guard is kept, and that it does not leave before the block has ended.
 
     Guards with different bindings are kept beside each other: several are safe.
@@ -56,7 +77,7 @@ async def guarded(keeper: Keeper, folder: Path, uri: str, bindings: str | None) 
             while not _shared(fd):  # noqa: ASYNC110 -- a file lock cannot be awaited
                 await anyio.sleep(_PAUSE)
         async with _lock.held(folder / f"{name}.lock", seconds=_SECONDS):
-            await _keep(keeper, folder, name, _program(folder, name, uri, bindings), fd)
+            await _keep(keeper, folder, name, _program(folder, name, bindings), fd)
         yield
     finally:
         os.close(fd)
@@ -85,12 +106,21 @@ def _has_left(state: ProgramState, last: str) -> bool:
     return state.phase == "exited" or (state.pid is not None and last == str(state.pid))
 
 
-def _program(folder: Path, name: str, uri: str, bindings: str | None) -> Program:
+def _program(folder: Path, name: str, bindings: str | None) -> Program:
     module = () if bindings is None else ("--module", bindings)
     door = str(folder / f"{name}.door")
     return Program(
         name=name,
-        argv=(sys.executable, "-P", "-m", "fairdeploy.guard", uri, "--door", door, *module),
+        argv=(
+            sys.executable,
+            "-P",
+            "-m",
+            "fairdeploy.guard",
+            _opening.uri_of(folder),
+            "--door",
+            door,
+            *module,
+        ),
         cwd=str(folder),
         log=str(folder / f"{name}.log"),
         env={key: os.environ[key] for key in _HANDED_ON if key in os.environ},

@@ -66,8 +66,9 @@ def program(each: Program, cwd: str, log: str) -> str:
     values: dict[str, str | int] = {
         "command": shlex.join(each.argv),
         "directory": cwd,
-        "autostart": str(each.restart).lower(),
-        "autorestart": str(each.restart).lower(),
+        "autostart": str(bool(each.restart)).lower(),
+        "autorestart": "unexpected" if each.restart == "on-failure" else str(each.restart).lower(),
+        "exitcodes": 0,
         "startsecs": _SETTLED_SECONDS if each.restart else 0,
         "startretries": _RETRIES if each.restart else 0,
         "stopsignal": each.stop_signal.removeprefix("SIG"),

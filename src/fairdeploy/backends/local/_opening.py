@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from fairdeploy.backends.local import _files, _lock, _scan, _starting, _watching
 from fairdeploy.backends.local._together import together
@@ -16,7 +16,7 @@ from fairdeploy.errors import StateError
 if TYPE_CHECKING:
     from fairdeploy.protocols.keeper import Keeper
 
-__all__ = ["claim", "path_of", "revive"]
+__all__ = ["claim", "path_of", "revive", "uri_of"]
 
 _LOG = logging.getLogger("fairdeploy")
 _SCHEMA = 1
@@ -29,6 +29,11 @@ def path_of(folder: Path | str) -> Path:
     if isinstance(folder, str) and folder.startswith("local://"):
         folder = unquote(folder.removeprefix("local://"))
     return Path(folder).absolute()
+
+
+def uri_of(folder: Path) -> str:
+    """Return the ``local://`` URI of a folder."""
+    return f"local://{quote(str(folder))}"
 
 
 def claim(folder: Path) -> None:

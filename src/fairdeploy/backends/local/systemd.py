@@ -170,7 +170,10 @@ class SystemdKeeper:
             pauses: tuple[str, ...] = ("RestartSec=1s",)
             if await self._version() >= _GROWING_SINCE:
                 pauses = ("RestartSec=100ms", "RestartSteps=6", "RestartMaxDelaySec=10s")
-            kept = ("Restart=always", "StartLimitIntervalSec=0", *pauses)
+            kept = ("Restart=always",)
+            if program.restart == "on-failure":
+                kept = ("Restart=on-failure", "RemainAfterExit=yes")
+            kept = (*kept, "StartLimitIntervalSec=0", *pauses)
         return (
             *kept,
             "Type=exec",
