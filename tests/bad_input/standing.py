@@ -25,13 +25,13 @@ SWITCH = BlueGreen(watch=0.1, keep_warm=0)
 def everything(folder: Path, *without: str) -> Mapping[str, tuple[str, bytes]]:
     """Return kind, mode and content of everything in a folder, by path.
 
-    Left out are logs, which what runs goes on writing, and SQLite's index of its write-ahead log, which is
-    memory that readers share.
+    Left out are logs, which what runs goes on writing, empty files that are only locked, and SQLite's index of
+    its write-ahead log, which is memory that readers share.
     """
     found: dict[str, tuple[str, bytes]] = {}
     for path in sorted([folder, *folder.rglob("*")]):
         name = str(path.relative_to(folder))
-        if ".log" in path.name or path.name.endswith("-shm") or name.startswith(without):
+        if ".log" in path.name or path.name.endswith(("-shm", "lock")) or name.startswith(without):
             continue
         mode = path.lstat().st_mode
         found[name] = (stat.filemode(mode), path.read_bytes() if stat.S_ISREG(mode) else b"")

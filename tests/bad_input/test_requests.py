@@ -323,11 +323,11 @@ UNFIT: list[Row[Attempt]] = [
 @contextlib.asynccontextmanager
 async def _unharmed(on: Standing) -> AsyncIterator[None]:
     """Journal, files and processes are after the block as they were before it, and visitors are served."""
-    files, seen, pids = everything(on.folder), await on.seen(), on.pids
+    files, seen, programs = everything(on.folder), await on.seen(), await on.keeper.states()
     yield
     assert everything(on.folder) == files
     assert await on.seen() == seen
-    assert on.pids == pids
+    assert await on.keeper.states() == programs
     assert (await on.serves()).startswith("1-")
 
 

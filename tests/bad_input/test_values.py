@@ -455,13 +455,6 @@ STRATEGIES: list[Row[Callable[[], object]]] = [
         says="must be a list of strings",
     ),
     Row(
-        "a check of an address without a port",
-        lambda: api.TCPCheck("db", scope="shared"),
-        error=InvalidInput,
-        names="db",
-        says="must be 'host:port', such as 'db:5432'",
-    ),
-    Row(
         "an error rate that is a text",
         lambda: api.ErrorRate(max_percent="1"),
         error=InvalidInput,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal, TypeAlias, final, get_args
+from typing import Literal, TypeAlias, final
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import _check
@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PORT = re.compile(r"\{(port|uds)\}")
 _NAME_MAX = 240
 """Bytes of one part of a path: what Linux takes, less what a file has while it is written."""
-_StopSignal: TypeAlias = Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"]
+_STOP_SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 
 def _stays(path: str) -> bool:
@@ -73,7 +73,7 @@ class Release:
     config: Mapping[str, str] = field(default_factory=dict)
     workdir: str | None = None
     probes: Probes = field(default_factory=Probes)
-    stop_signal: _StopSignal = "SIGTERM"
+    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] = "SIGTERM"
     stop_grace_ms: int = 10_000
 
     def __post_init__(self) -> None:
@@ -101,8 +101,8 @@ class Release:
         if not isinstance(self.probes, Probes):
             msg = f"release probes must be Probes(readiness=...), not {self.probes!r}"
             raise InvalidInput(msg)
-        if self.stop_signal not in get_args(_StopSignal):
-            msg = f"release stop_signal must be one of {list(get_args(_StopSignal))!r}, not {self.stop_signal!r}"
+        if self.stop_signal not in _STOP_SIGNALS:
+            msg = f"release stop_signal must be one of {list(_STOP_SIGNALS)!r}, not {self.stop_signal!r}"
             raise InvalidInput(msg)
         _check.whole(self.stop_grace_ms, "release stop_grace_ms", low=0, high=3_600_000)
 
