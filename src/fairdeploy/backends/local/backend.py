@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 
 from fairdeploy.backends.local import (
     _files,
+    _guarding,
     _jobs,
     _lock,
     _opening,
@@ -89,6 +89,8 @@ class LocalBackend:
         keeper: Keeper | None = None,
         router: TrafficRouter | None = None,
         journal: Journal | None = None,
+        guard: bool | None = None,
+        bindings: str | None = None,
     ) -> AsyncGenerator[LocalBackend]:
         """Open a folder, as a context manager that may be entered and left in different tasks.
 
@@ -99,14 +101,20 @@ class LocalBackend:
             keeper: What keeps processes; ``None``: systemd where it runs, else supervisor.
             router: What splits traffic; ``None``: Envoy, in the same folder.
             journal: Leases and records; ``None``: SQLite, in the same folder.
+            guard: Keep a guard while anything is open or due: ``python -m fairdeploy.guard``, which recovers what
+                a dead program left. ``None``: if keeper, router and journal are the folder's own, as a guard
+                opens the folder by its `uri`, and finds no other.
+            bindings: Module that declares the ``checks`` with which the guard goes forward. Going back needs none.
 
         Yields:
             The backend.
 
         Raises:
+            InvalidInput: If a guard is asked for that could not find the journal.
             StateError: If the folder is unusable: not writable, not this user's, or not a backend's.
             MissingDependency: If a default is needed whose extra is not installed.
         """
+        guard = _guarding.wanted(guard, journal, keeper, router)
         path = _opening.path_of(folder)
         await anyio.to_thread.run_sync(_opening.claim, path)
         home = await anyio.to_thread.run_sync(Home.of, path)
@@ -114,6 +122,8 @@ class LocalBackend:
             kept = keeper or _parts.keeper(home.folder)
             if journal is None:
                 journal = await owned.enter_async_context(_parts.journal(home.folder))
+            if guard:
+                journal = _guarding.journal(journal, kept, home.folder, bindings)
             backend = cls(
                 home,
                 keeper=kept,
@@ -132,7 +142,7 @@ class LocalBackend:
     @property
     def uri(self) -> str:
         """``local://`` and the absolute path, percent-encoded."""
-        return f"local://{quote(str(self._folder))}"
+        return _opening.uri_of(self._folder)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -329,7 +339,8 @@ class LocalBackend:
         layout.quiescing(instance).touch(mode=0o600)  # who looks while it ends must not count on it
         await self._keeper.stop(layout.program(instance))
         self._readiness.forget(instance)
-        await anyio.to_thread.run_sync(_files.remove_files, layout.of(instance))
+        socket = Path(self._home.address(layout.program(instance)))  # one that was killed leaves its own
+        await anyio.to_thread.run_sync(_files.remove_files, (socket, *layout.of(instance)))
 
 
 def _next(layout: Layout) -> int:
