@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import anyio
 import pytest
+import trustme
 
-from fairdeploy import Canary, DeploymentError, HTTPProbe, Outcome, Probes, Release
+from fairdeploy import TLS, Canary, DeploymentError, HTTPProbe, Outcome, Probes, Release, Target
 from fairdeploy.model import Intended, Shift
 from fairdeploy.protocols import Strategy
 from tests.backends.local import serving
 from tests.bad_input.row import Row, rows
 from tests.bad_input.standing import SWITCH, Standing, everything
+from tests.proof.stage import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(60)]
 
@@ -135,3 +137,20 @@ def _kept(on: Standing) -> object:
         f"{target}/stable.json",
         "router",
     )
+
+
+async def test_a_renewal_that_went_wrong_keeps_nobody_from_going_back(on: Standing) -> None:
+    """Where a certificate is served already, its files may be broken: the router keeps the last good one."""
+    made = trustme.CA().issue_cert("127.0.0.1")
+    certificate, key = on.folder.with_name("cert.pem"), on.folder.with_name("key.pem")
+    made.cert_chain_pems[0].write_to_path(str(certificate))
+    made.private_key_pem.write_to_path(str(key))
+    safe = Target("safe", endpoint=f"127.0.0.1:{free_port()}", tls=TLS(str(certificate), str(key)))
+    await on.deployer.deploy(safe, serving("1"), SWITCH)
+    await on.deployer.deploy(safe, serving("2"), SWITCH)
+    key.write_text("half a k")
+
+    with anyio.fail_after(50):
+        assert (await on.deployer.rollback(safe)).promoted
+
+    assert (await on.deployer.status(safe)).deployment.stable == serving("1").revision

@@ -58,7 +58,8 @@ async def change(site: Site, routes: Routes, fence: Fence) -> None:
         for member in (m for pool in routes.pools for m in pool.members):
             address(member.address)  # refuses what cannot be one
         address(after.endpoint)
-        if after.tls:
+        if after.tls and (before is None or seen is None or before.tls != after.tls):
+            # A renewal that went wrong keeps nobody from going back: Envoy has the last good one.
             certificate.check(after.tls)
         if seen is None:
             await binary.find(site.binary)

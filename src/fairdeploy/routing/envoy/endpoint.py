@@ -11,16 +11,17 @@ from fairdeploy.routing.envoy.document import address, normal
 
 if TYPE_CHECKING:
     from fairdeploy.model import Target
+    from fairdeploy.routing.envoy.state import State
 
 __all__ = ["check"]
 
 
-def check(target: Target, served: str | None) -> None:
-    """See that a target's endpoint can be opened, unless it is the one that is served already. Blocks.
+def check(target: Target, served: State | None) -> None:
+    """See that a target's endpoint can be opened with its certificate, as far as they are not served already. Blocks.
 
     Args:
         target: Whose.
-        served: The endpoint that its Envoy has now, or ``None``.
+        served: What its Envoy was told last, or ``None``.
 
     Raises:
         InvalidInput: If its address or certificate cannot be used.
@@ -29,12 +30,12 @@ def check(target: Target, served: str | None) -> None:
     host, port = target.address
     wanted = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     address(wanted)  # refuses a name that would have to be looked up
-    if target.tls is not None:
+    if target.tls is not None and (served is None or served.tls != target.tls):
         try:
             certificate.check(target.tls)
         except RouterError as exc:
             raise InvalidInput(f"{target.id!r} cannot be served: {exc}") from exc
-    if served is not None and normal(served) == normal(wanted):
+    if served is not None and normal(served.endpoint) == normal(wanted):
         return
     plain = "127.0.0.1" if host == "localhost" else host
     with socket.socket(socket.AF_INET6 if ":" in plain else socket.AF_INET) as probe:

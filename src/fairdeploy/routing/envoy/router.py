@@ -119,8 +119,7 @@ class EnvoyRouter:
             Refused: If another program has it.
             RouterError: If what is known of the target cannot be read.
         """
-        state = load(self._site(target).folder)
-        await anyio.to_thread.run_sync(endpoint.check, target, state.endpoint if state else None)
+        await anyio.to_thread.run_sync(endpoint.check, target, load(self._site(target).folder))
 
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         """Write the routing document, and start Envoy for the target if it does not run.
