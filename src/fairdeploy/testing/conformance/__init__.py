@@ -9,6 +9,18 @@ from __future__ import annotations
 
 from fairdeploy.testing.conformance.backend import BackendConformance
 from fairdeploy.testing.conformance.journal import JournalConformance
+from fairdeploy.testing.conformance.router import TrafficRouterConformance
 from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
+from fairdeploy.testing.conformance.visitors import LoopbackVisitors, Visitors, loopback
 
-__all__ = ["BackendConformance", "Conformance", "JournalConformance", "Opened", "expect"]
+__all__ = [
+    "BackendConformance",
+    "Conformance",
+    "JournalConformance",
+    "LoopbackVisitors",
+    "Opened",
+    "TrafficRouterConformance",
+    "Visitors",
+    "expect",
+    "loopback",
+]
