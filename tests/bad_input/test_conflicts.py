@@ -12,6 +12,7 @@ from fairdeploy import BlueGreen, Canary, Deployer, Plan, Release, Target, seque
 from fairdeploy.engine.decide import Failed, Situation, decide
 from fairdeploy.engine.world import Seen
 from fairdeploy.errors import (
+    DeploymentError,
     FairdeployError,
     InvalidInput,
     LeaseHeld,
@@ -19,9 +20,19 @@ from fairdeploy.errors import (
     UnsupportedCapability,
 )
 from fairdeploy.journal import MemoryJournal
-from fairdeploy.model import TLS, AwaitReady, Base, Capability, Deployment, Instance, Revision, Traffic
+from fairdeploy.model import (
+    TLS,
+    AwaitReady,
+    Base,
+    Capability,
+    Deployment,
+    Instance,
+    Retried,
+    Revision,
+    Traffic,
+)
 from fairdeploy.protocols import Strategy
-from fairdeploy.testing.simulation import SimulatedBackend
+from fairdeploy.testing.simulation import Behaviour, Fault, SimulatedBackend
 from tests.bad_input.row import Row, rows
 from tests.engine.simulated import ONE, SHOP, TWO, House, virtually
 
@@ -228,3 +239,20 @@ def test_an_instance_that_exits_slowly_is_given_up_too(restarts: int, *, hopeles
     decision = decide(step, Situation(plan=plan, base=base, rule=None), seen)
 
     assert isinstance(decision, Failed) == hopeless
+
+
+def test_a_deadline_tells_what_it_waited_for_last() -> None:
+    """Neither what was seen a second before, nor a trouble that has long passed."""
+
+    async def story() -> None:
+        house = House()
+        await house.standing(ONE)
+        house.world.behaviours[TWO.revision] = Behaviour(ready=False)
+        house.world.faults.append(Fault(call="router.observe", skip=8))
+        with pytest.raises(DeploymentError) as caught:
+            await house.deployer.deploy(SHOP, TWO, replace(SWITCH, ready_deadline=10))
+
+        assert "'ready' was not done within 10 s (0 of 3 ready: does not answer yet)" in str(caught.value)
+        assert await house.records(Retried)
+
+    virtually(story)

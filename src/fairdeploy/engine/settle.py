@@ -108,6 +108,7 @@ class _Settling:
     told: str = ""
     told_at: float = float("-inf")
     trouble: str = ""
+    last: str = ""
 
     async def until_done(self) -> str:
         """Look and act until the step is observed."""
@@ -125,9 +126,7 @@ class _Settling:
                     return detail
             if self._waited_ms() > _deadline_ms(self.step):
                 seconds = _deadline_ms(self.step) / 1000
-                await self._fail(
-                    f"{self.step.id!r} was not done within {seconds:g} s ({self.trouble or self.told})"
-                )
+                await self._fail(f"{self.step.id!r} was not done within {seconds:g} s ({self.last})")
             await self._breathe()
 
     async def _once(self) -> str | None:
@@ -178,6 +177,7 @@ class _Settling:
             words = error.last_words if isinstance(error, StartError) else ()
             await self._fail(str(error).partition("\n")[0], words)
         self.asked = self.steady_since = None
+        self.last = str(error)
         if str(error) != self.trouble:
             self.trouble = str(error)
             await self.run.record(Retried(step=self.step.id, error=f"{type(error).__name__}: {error}"))
@@ -196,6 +196,7 @@ class _Settling:
         return tuple(f"{instance}: {line}" for instance, lines in sorted(said.items()) for line in lines)
 
     async def _tell(self, message: str) -> None:
+        self.last = message
         if message == self.told or self._now() - self.told_at < _TELL:
             return
         first, self.told, self.told_at = not self.told, message, self._now()
