@@ -20,6 +20,7 @@
     │   ├── StartError                     an instance did not come up; carries its last words
     │   └── StateError                     the state folder is unusable or from elsewhere
     ├── RouterError                        traffic could not be read or changed
+    ├── KnowledgeError                     a source of knowledge has no answer
     ├── DeadlineExceeded                   a phase did not finish in its time
     ├── DeploymentError                    a rollout that did not promote; carries the result
     └── RollbackError                      a way back that did not reach its end
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidInput",
     "InvalidSplit",
     "JournalError",
+    "KnowledgeError",
     "LeaseHeld",
     "MissingDependency",
     "RecordError",
@@ -166,6 +168,12 @@ class StateError(BackendError):
 
 class RouterError(FairdeployError):
     """The router could not be read, or refused a configuration."""
+
+    retryable = True
+
+
+class KnowledgeError(FairdeployError):
+    """A source of knowledge cannot be reached in time, or answers what cannot be read."""
 
     retryable = True
 

@@ -7,6 +7,7 @@ from fairdeploy.protocols.clock import Clock
 from fairdeploy.protocols.health import HealthCheck, Subject
 from fairdeploy.protocols.journal import Journal, RolloutInfo
 from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
+from fairdeploy.protocols.knowledge import KnowledgeOrigin, KnowledgeSource, Passage
 from fairdeploy.protocols.lease import Fence, Lease
 from fairdeploy.protocols.router import TrafficRouter
 from fairdeploy.protocols.strategy import Strategy
@@ -19,7 +20,10 @@ __all__ = [
     "JobState",
     "Journal",
     "Keeper",
+    "KnowledgeOrigin",
+    "KnowledgeSource",
     "Lease",
+    "Passage",
     "Program",
     "ProgramState",
     "RolloutInfo",
