@@ -331,6 +331,28 @@ def test_the_warm_window_ends_with_the_next_recovery_after_it() -> None:
     virtually(story)
 
 
+def test_an_older_window_does_not_end_a_newer_one() -> None:
+    """A revision that was gone back to and left again is kept for the whole of its last window."""
+
+    async def story() -> None:
+        house = House(World(demand=BUSY))
+        keeping = BlueGreen(watch=1, keep_warm=600)
+        await house.standing(ONE, TWO, strategy=keeping)
+        await house.deployer.rollback(SHOP)
+        house.world.clock.jump(400)  # type: ignore[attr-defined]  # a `VirtualClock`
+        await house.deployer.deploy(SHOP, TWO, keeping)
+        house.world.clock.jump(250)  # type: ignore[attr-defined]  # a `VirtualClock`
+        await house.deployer.recover()
+        assert set(house.counts()) == {ONE.revision, TWO.revision}
+        house.world.clock.jump(400)  # type: ignore[attr-defined]  # a `VirtualClock`
+        await house.deployer.recover()
+        house.serves_only(TWO)
+        assert due_of(await house.deployer.history(SHOP)) == []
+        house.unharmed()
+
+    virtually(story)
+
+
 def test_an_approval_lets_the_rollout_on() -> None:
     """The gate is passed when somebody promotes, from any process."""
 

@@ -128,6 +128,7 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due,
     backend = desk.backend(old.backend)
     now = await observed(backend, old.target)
     wanted = now.stable == due.revision or (now.split is not None and now.split.share(due.revision) > 0)
+    wanted = wanted or await _kept_longer(journal, due)
     if not wanted and now.revision(due.revision) is not None:
         base = Base(
             old.target, backend=old.backend, stable=now.stable, split=now.split, fingerprint=now.fingerprint
@@ -142,6 +143,13 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due,
             if not (await rollout.result()).promoted:
                 return False
     await journal.send(
-        info.id, Settled(step=f"due:{due.revision}", detail="kept: it serves" if wanted else "retired")
+        info.id, Settled(step=f"due:{due.revision}", detail="still needed" if wanted else "retired")
     )
     return True
+
+
+async def _kept_longer(journal: Journal, due: Due) -> bool:
+    """Whether a later rollout has opened another warm window for the same revision."""
+    infos = await journal.rollouts(due.target, unfinished=True)
+    windows = [other for info in infos for other in info.due if other.target == due.target]
+    return any(other.revision == due.revision and other.at_ms > due.at_ms for other in windows)
