@@ -7,6 +7,8 @@ The names here are the public ones; adapters are imported from their own rooms, 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from fairdeploy.engine import Deployer, Events, Rollout, Status
 from fairdeploy.errors import (
@@ -47,7 +49,18 @@ from fairdeploy.model import (
 )
 from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed, sequence
 
+if TYPE_CHECKING:
+    from fairdeploy.patterns import (
+        DEPLOYMENT_PATTERNS,
+        DeploymentPattern,
+        InstitutionRequirements,
+        Recommendation,
+        recommend,
+        recommend_deployment_pattern,
+    )
+
 __all__ = [
+    "DEPLOYMENT_PATTERNS",
     "TLS",
     "Action",
     "Approved",
@@ -60,6 +73,7 @@ __all__ = [
     "Deployer",
     "Deployment",
     "DeploymentError",
+    "DeploymentPattern",
     "ErrorRate",
     "Event",
     "Events",
@@ -67,6 +81,7 @@ __all__ = [
     "HTTPCheck",
     "HTTPProbe",
     "HealthStatus",
+    "InstitutionRequirements",
     "InvalidInput",
     "Job",
     "Latency",
@@ -74,6 +89,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Probes",
+    "Recommendation",
     "Recreate",
     "Release",
     "RollbackError",
@@ -90,8 +106,27 @@ __all__ = [
     "Verdict",
     "Window",
     "Windowed",
+    "recommend",
+    "recommend_deployment_pattern",
     "sequence",
 ]
 
 # A library does not decide where its logs go.
 logging.getLogger("fairdeploy").addHandler(logging.NullHandler())
+
+_CHOOSING = {
+    "DEPLOYMENT_PATTERNS",
+    "DeploymentPattern",
+    "InstitutionRequirements",
+    "Recommendation",
+    "recommend",
+    "recommend_deployment_pattern",
+}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Load the recommender on first use: who deploys need not wait for it."""
+        if name in _CHOOSING:
+            return getattr(import_module("fairdeploy.patterns"), name)
+        raise AttributeError(f"module 'fairdeploy' has no attribute {name!r}")

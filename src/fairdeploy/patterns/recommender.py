@@ -23,7 +23,7 @@ def recommend(
     *,
     weights: Mapping[str, float] | None = None,
     patterns: Mapping[str, DeploymentPattern] | None = None,
-    criteria: Sequence[Criterion] = CRITERIA,
+    criteria: Sequence[Criterion] | None = None,
 ) -> Recommendation:
     """Judge every pattern for an institution: which can be chosen, and which of them is best.
 
@@ -31,7 +31,7 @@ def recommend(
         requirements: What the institution asks for.
         weights: How much criteria count; what is left out keeps its own weight. Only their proportions matter.
         patterns: The patterns to judge, the catalogue's six unless said otherwise.
-        criteria: What is weighed. Add yours: ``[*CRITERIA, mine]``.
+        criteria: What is weighed, `CRITERIA` unless said otherwise. Add yours: ``[*CRITERIA, mine]``.
 
     Returns:
         All patterns with reasons. The same for the same input, in whatever order it is given.
@@ -55,13 +55,14 @@ def recommend(
     judged = DEPLOYMENT_PATTERNS if patterns is None else patterns
     if not isinstance(judged, Mapping) or not judged:
         raise InvalidInput(f"patterns must map keys to at least one DeploymentPattern, not {patterns!r}")
-    counted = read_weights(weights, criteria)
-    assessments = [_assess(requirements, key, pattern, criteria, counted) for key, pattern in judged.items()]
+    weighed = CRITERIA if criteria is None else tuple(criteria)
+    counted = read_weights(weights, weighed)
+    assessments = [_assess(requirements, key, pattern, weighed, counted) for key, pattern in judged.items()]
     return Recommendation(
         requirements=requirements,
         assessments=tuple(sorted(assessments, key=order)),
         weights=counted,
-        criteria=tuple(criteria),
+        criteria=weighed,
         catalogue=CATALOGUE_VERSION,
         date=CATALOGUE_DATE,
     )

@@ -1,4 +1,4 @@
-"""Knowledge from a server of the Model Context Protocol (extra ``mcp``)."""
+"""A server that can be searched through its tools."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise MissingDependency("'mcp' is not installed: pip install \"fairdeploy[mcp]\"") from error
 
-__all__ = ["ARCHON", "MCPKnowledge", "ToolCall", "ToolMap"]
+__all__ = ["MCPKnowledge"]
 
 _log = logging.getLogger(__name__)
 _PAGES_OF_TOOLS = 20
@@ -52,7 +52,7 @@ class MCPKnowledge:
     """
 
     url: str
-    tools: ToolMap = ARCHON
+    tools: ToolMap = field(default_factory=lambda: ARCHON)
     fallback: KnowledgeSource | None = field(default_factory=BuiltInKnowledge)
     deadline: float = 10
     attempts: int = 2
