@@ -28,6 +28,7 @@ from fairdeploy.model import (
     TCPCheck,
     Verify,
 )
+from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ async def completed(
 
 
 async def _check(plan: Plan, backend: Backend) -> None:
-    """Ask the backend about everything that the plan starts."""
+    """Ask the backend about everything that the plan starts, if it can tell."""
+    if not isinstance(backend, Preflight):
+        return
     starts = [step for step in plan.steps if isinstance(step, (Start, Scale))]
     for target, revision in dict.fromkeys((step.target, step.revision) for step in starts):
         if revision in plan.releases:

@@ -9,6 +9,7 @@ from fairdeploy.protocols.journal import Journal, RolloutInfo
 from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
 from fairdeploy.protocols.knowledge import KnowledgeOrigin, KnowledgeSource, Passage
 from fairdeploy.protocols.lease import Fence, Lease
+from fairdeploy.protocols.preflight import Preflight
 from fairdeploy.protocols.router import TrafficRouter
 from fairdeploy.protocols.strategy import Strategy
 
@@ -24,6 +25,7 @@ __all__ = [
     "KnowledgeSource",
     "Lease",
     "Passage",
+    "Preflight",
     "Program",
     "ProgramState",
     "RolloutInfo",

@@ -71,16 +71,6 @@ class Backend(Protocol):
         """
         ...
 
-    async def check(self, target: Target, release: Release) -> None:
-        """Refuse what could not work here, as far as that can be told before anything changes. Changes nothing.
-
-        Raises:
-            StartError: If the release cannot be started at all (its program is missing).
-            InvalidInput: If the target cannot be served, whatever happens here (a key that fits no certificate).
-            Refused: If it cannot be served now (another program has the endpoint).
-        """
-        ...
-
     async def ensure(
         self,
         target: Target,
