@@ -32,6 +32,7 @@ __all__ = [
     "Failed",
     "Forget",
     "Mark",
+    "Observable",
     "Quiesce",
     "Remove",
     "Route",
