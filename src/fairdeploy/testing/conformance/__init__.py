@@ -8,6 +8,7 @@ test for each sentence of the contracts in `fairdeploy.protocols`. They need pyt
 from __future__ import annotations
 
 from fairdeploy.testing.conformance.backend import BackendConformance
+from fairdeploy.testing.conformance.health import Condition, HealthCheckConformance, Subjects
 from fairdeploy.testing.conformance.journal import JournalConformance
 from fairdeploy.testing.conformance.router import TrafficRouterConformance
 from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
@@ -15,10 +16,13 @@ from fairdeploy.testing.conformance.visitors import LoopbackVisitors, Visitors, 
 
 __all__ = [
     "BackendConformance",
+    "Condition",
     "Conformance",
+    "HealthCheckConformance",
     "JournalConformance",
     "LoopbackVisitors",
     "Opened",
+    "Subjects",
     "TrafficRouterConformance",
     "Visitors",
     "expect",

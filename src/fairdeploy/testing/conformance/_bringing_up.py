@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 
 from fairdeploy.errors import StartError
 from fairdeploy.model import Capability, Deployment, Job, Release, Revision, Target
-from fairdeploy.protocols import Backend, Fence
+from fairdeploy.protocols import Backend, Fence, Preflight
 from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
 
 if TYPE_CHECKING:
@@ -108,6 +109,18 @@ class BringingUp(Conformance, suite=True):
             left = await self.seen(backend, release)
         expect(not seen.revisions, "another target must not have the revision", seen)
         expect(len(left.instances) == 1, "removing it from another target must not touch it", left)
+
+    async def test_checking_changes_nothing(self, opened: Opened[Backend]) -> None:
+        """What can be started passes; what cannot is refused, as far as that can be told before."""
+        release, broken = self.release("1"), self.unstartable
+        async with opened() as backend:
+            if not isinstance(backend, Preflight):
+                pytest.skip("it is no Preflight: it tells nothing before it is tried")
+            await backend.check(self.target, release)
+            with suppress(StartError):
+                await backend.check(self.target, broken)
+            seen = await backend.observe(self.target)
+        expect(seen == Deployment(self.target.id), "checking must change nothing", seen)
 
     # Ensure.
 

@@ -59,6 +59,20 @@ class TrafficRouterConformance(Counting, suite=True):
         expect(not any((seen.in_flight or {}).values()), "nothing can be in flight", seen)
         expect(not counted, "nothing can be counted", counted)
 
+    async def test_checking_changes_nothing(
+        self, opened: Opened[TrafficRouter], visiting: Opened[Visitors], target: Target
+    ) -> None:
+        """A free endpoint passes, and so does one that the router itself serves."""
+        async with visiting() as visitors, opened() as router:
+            await router.check(target)
+            before = await router.observe(target)
+            routes = Routes((await self.pool(visitors, "old"),), split=Split.all_to("old"))
+            await self.served(router, target, routes)
+            await router.check(target)
+            after = await router.observe(target)
+        expect(before.written is None, "checking must write nothing", before)
+        expect((after.written, after.acknowledged) == (routes, True), "nor change what is served", after)
+
     async def test_what_is_applied_is_observed_and_served(
         self, opened: Opened[TrafficRouter], visiting: Opened[Visitors], target: Target
     ) -> None:
