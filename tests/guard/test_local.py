@@ -156,7 +156,14 @@ async def test_two_guards_do_no_harm(tmp_path: Path) -> None:
 
 
 @pytest.mark.load
-@pytest.mark.parametrize("place", [TookOver, Undoing, Intended])
+@pytest.mark.parametrize(
+    "place",
+    [
+        TookOver,
+        pytest.param(Undoing, marks=pytest.mark.proof),
+        pytest.param(Intended, marks=pytest.mark.proof),
+    ],
+)
 async def test_a_guard_that_is_killed_on_the_way_back_is_followed_by_another(
     place: type[TookOver | Undoing | Intended], tmp_path: Path
 ) -> None:
@@ -274,6 +281,13 @@ async def test_a_given_journal_is_not_guarded(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+async def test_bindings_are_the_name_of_a_module(tmp_path: Path) -> None:
+    """They become part of a file's name, so a path is refused."""
+    with pytest.raises(InvalidInput, match="no name of a module"):
+        async with LocalBackend.open(tmp_path / "a", bindings="../bindings"):
+            pass
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -299,3 +313,18 @@ def test_what_a_guard_cannot_use_is_said_in_one_line(arguments: list[str], words
     (line,) = ran.stderr.splitlines()
     assert words in line
     assert "s3cret" not in line
+
+
+async def test_a_folder_from_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    """The guard says which version it would need, and changes nothing."""
+    async with LocalBackend.open(tmp_path / "a", guard=False) as backend:
+        uri = backend.uri
+    (tmp_path / "a" / "folder.json").write_text('{"schema": 99, "boot": ""}')
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    ran = await anyio.run_process(
+        [sys.executable, "-m", "fairdeploy.guard", uri], cwd=source.ROOT, check=False
+    )
+    assert ran.returncode == 1
+    assert b"is of schema 99" in ran.stderr
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*") if path.is_file()}
+    assert after == before

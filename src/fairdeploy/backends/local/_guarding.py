@@ -32,6 +32,8 @@ _SECONDS = 60.0
 _PAUSE = 0.01
 _LAST_LOOK = 2.0
 """Seconds that a guard may take for its last look; one that takes longer is stopped, and another started."""
+_GRACE_MS = 30_000
+"""Asked to leave, it completes the effect in hand: at the longest, an instance that is being stopped."""
 _HANDED_ON = ("PYTHONPATH", "FAIRDEPLOY_ENVOY_BIN")
 """Variables by which this program finds modules and Envoy, and the guard must too."""
 
@@ -50,7 +52,13 @@ def wanted(asked: bool | None, journal: Journal | None, *others: object) -> bool
 
 
 def journal(records: Journal, keeper: Keeper, folder: Path, bindings: str | None) -> Journal:
-    """Return a folder's journal that sees to a guard."""
+    """Return a folder's journal that sees to a guard.
+
+    Raises:
+        InvalidInput: If ``bindings`` is no name of a module.
+    """
+    if bindings is not None and not all(part.isidentifier() for part in bindings.split(".")):
+        raise InvalidInput(f"bindings {bindings!r} is no name of a module: give one such as 'shop.bindings'")
     return GuardedJournal(records, partial(guarded, keeper, folder, bindings))
 
 
@@ -125,5 +133,6 @@ def _program(folder: Path, name: str, bindings: str | None) -> Program:
         log=str(folder / f"{name}.log"),
         env={key: os.environ[key] for key in _HANDED_ON if key in os.environ},
         log_bytes=1_000_000,
+        stop_grace_ms=_GRACE_MS,
         restart="on-failure",
     )
