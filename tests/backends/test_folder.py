@@ -35,7 +35,7 @@ async def test_after_a_reboot_what_was_running_runs_again(
         await backend.ensure(TARGET, release.revision, release, 2, FENCE)
         before = await ready(backend, TARGET, release, 2)
         await backend.promote(TARGET, release.revision, FENCE)
-        await backend._keeper.shutdown()  # type: ignore[attr-defined]  # the tests open with supervisor
+        await backend.shutdown()
     record = folder / "b" / "folder.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "boot": "an earlier one"}))
 

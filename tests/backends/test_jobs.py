@@ -76,7 +76,7 @@ async def test_a_job_that_was_interrupted_is_not_run_again(backend: LocalBackend
         return (folder / "count").exists()
 
     await until(count, bool)
-    await backend._keeper.shutdown()  # type: ignore[attr-defined]  # the tests open with supervisor
+    await backend.shutdown()
     state_after = await _ended(backend, job)
 
     assert (state_after.phase, (folder / "count").read_text()) == ("failed", "ran\n")

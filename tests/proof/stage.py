@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairdeploy import Deployer, HTTPProbe, Probes, Release, Target
-from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
+from fairdeploy.backends.local import LocalBackend, open_keeper
 from fairdeploy.testing.load import LoadProcess, LoadReport, LoadSettings, Traffic, load_process, standard_mix
 
 __all__ = ["Stage", "application", "free_port", "lost", "stage", "stopped", "under_load"]
@@ -66,7 +66,7 @@ async def stopped(folder: Path) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await SupervisorKeeper(folder / "keeper").shutdown()
+        await open_keeper(folder / "keeper").shutdown()
 
 
 @asynccontextmanager

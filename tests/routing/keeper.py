@@ -45,7 +45,7 @@ class TaskKeeper:
         """Return what is kept."""
         return dict(self._states)
 
-    async def stop_all(self) -> None:
+    async def shutdown(self) -> None:
         """Stop everything."""
         for name in list(self._scopes):
             await self.stop(name)
@@ -94,4 +94,4 @@ async def kept() -> AsyncIterator[TaskKeeper]:
             yield keeper
         finally:
             with anyio.CancelScope(shield=True):
-                await keeper.stop_all()
+                await keeper.shutdown()

@@ -78,3 +78,11 @@ class Keeper(Protocol):
     async def states(self) -> Mapping[str, ProgramState]:
         """Return every program that is kept."""
         ...
+
+    async def shutdown(self) -> None:
+        """Stop every program, and the keeper's own processes: for good, before the folder is removed or rests.
+
+        Raises:
+            BackendError: If something does not end.
+        """
+        ...

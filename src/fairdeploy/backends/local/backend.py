@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.backends.local._record import Record
     from fairdeploy.model import Deployment, InstanceId, Job, Release, RevisionId, Target
-    from fairdeploy.protocols.backend import JobState
-    from fairdeploy.protocols.journal import Journal
-    from fairdeploy.protocols.keeper import Keeper
-    from fairdeploy.protocols.lease import Fence
-    from fairdeploy.protocols.router import TrafficRouter
+    from fairdeploy.protocols import Fence, JobState, Journal, Keeper, TrafficRouter
 
 __all__ = ["LocalBackend"]
 
@@ -92,18 +88,15 @@ class LocalBackend:
         guard: bool | None = None,
         bindings: str | None = None,
     ) -> AsyncGenerator[LocalBackend]:
-        """Open a folder, as a context manager that may be entered and left in different tasks.
-
-        After a reboot of the machine, what was running is started again.
+        """Open a folder; enter and leave it in any tasks. After a reboot, what was running is started again.
 
         Args:
             folder: A path, or a ``local://`` URI as in `uri`. Made if missing; private to this user.
             keeper: What keeps processes; ``None``: systemd where it runs, else supervisor.
             router: What splits traffic; ``None``: Envoy, in the same folder.
             journal: Leases and records; ``None``: SQLite, in the same folder.
-            guard: Keep a guard while anything is open or due: ``python -m fairdeploy.guard``, which recovers what
-                a dead program left. ``None``: if keeper, router and journal are the folder's own, as a guard
-                opens the folder by its `uri`, and finds no other.
+            guard: Keep ``python -m fairdeploy.guard`` while anything is open or due: it recovers what a dead
+                program left. ``None``: if keeper, router and journal are the folder's own, for it finds no other.
             bindings: Module that declares the ``checks`` with which the guard goes forward. Going back needs none.
 
         Yields:
@@ -138,6 +131,10 @@ class LocalBackend:
     async def aclose(self) -> None:
         """Let go of the folder; again does nothing. What runs goes on running."""
         await self._owned.aclose()
+
+    async def shutdown(self) -> None:
+        """Stop instances, routers, guard, and what keeps them: requests under way are cut. See `Keeper.shutdown`."""
+        await self._keeper.shutdown()
 
     @property
     def uri(self) -> str:
