@@ -82,13 +82,6 @@ SENT_BACK: list[Row[tuple[Release, Strategy]]] = [
         says="(0 of 1 ready: GET /hang: no answer in 200 ms)",
     ),
     Row(
-        "a release that listens elsewhere",
-        (_says("import http.server as h; print('up', flush=True); h.test(port=0, bind='127.0.0.1')"), LATER),
-        error=DeploymentError,
-        names="up",
-        says="no connection",
-    ),
-    Row(
         "a release that keeps its socket when it is killed",
         (serving("2", "--status", "500", "--stubborn", address="--uds={uds}", stop_grace_ms=200), LATER),
         error=DeploymentError,
