@@ -139,6 +139,40 @@ async def test_traffic_is_back_by_itself_when_the_deployer_is_killed(
 
 
 @pytest.mark.load
+@pytest.mark.proof
+async def test_a_deployer_that_is_stopped_is_taken_over_and_wakes_without_harm(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """SIGSTOP at 25 %: it looks alive, so its lease must expire; when it wakes, it acts no more."""
+    async with standing(tmp_path / "deployments") as on:
+        argv = [sys.executable, "-m", "tests.proof.deployment", str(on.folder), str(on.target.endpoint), "v1"]
+        async with (
+            under_load(on.url, rate=100, requests=100_000) as load,
+            await anyio.open_process(
+                [*argv, "long canary", "guard"], cwd=source.ROOT, stdout=subprocess.DEVNULL
+            ) as program,
+        ):
+            await until(lambda: steps(on), lambda seen: "bake-25" in seen)
+            program.send_signal(signal.SIGSTOP)
+            stopped = anyio.current_time()
+            assert await ending(on) is Outcome.ROLLED_BACK
+            back = await last_started(load, "v1")
+            program.send_signal(signal.SIGCONT)
+            with anyio.fail_after(30):
+                assert await program.wait() == 0
+        record_property("guard", f"traffic back {back - stopped:.2f} s after the stop; the lease is 15 s")
+        report = load.report()
+        assert report.lost == 0, lost(report)
+        assert await serves_alone(on, "v0")
+        assert "parked" not in await kinds(on)
+
+
+async def steps(on: Stage) -> list[str]:
+    """Return the steps that the last rollout has begun."""
+    return [event.record.step for event in await events(on) if isinstance(event.record, Intended)]
+
+
+@pytest.mark.load
 async def test_two_guards_do_no_harm(tmp_path: Path) -> None:
     """Both see the dead deployer: one end, no request lost, and the one that nobody keeps leaves with 0."""
     async with standing(tmp_path / "deployments") as on, a_guard(on, "--linger", "3") as beside:

@@ -179,7 +179,7 @@ class _Rounds:
 
     async def _end_windows(self, info: RolloutInfo) -> None:
         for due in await end_windows(self._desk(info), self.backend.journal, info, on_exit="leave"):
-            _LOG.info("the warm window of %s (%s) has ended", due.revision, due.target)
+            _LOG.info("the warm window of %s (%s) is over", due.revision, due.target)
 
     def _tell(self, key: str, message: str, error: Exception | None = None) -> None:
         """Log a trouble, once, and wait longer before the next attempt; with the traceback of what is unexpected."""
