@@ -146,15 +146,15 @@ def _said(value: object) -> str:
 
 def _weights(advice: Recommendation, best: Assessment) -> Iterator[Change]:
     """Yield, a criterion, the nearest weights at which another pattern overtakes: exact, as points are linear in it."""
+    behind = [(other, best.points - other.points) for other in advice.eligible if other is not best]
     for index, mine in enumerate(best.scores):
         if not mine.asked:
             continue
         nearest: dict[bool, tuple[float, str]] = {}
-        for other in advice.eligible:
+        for other, ahead in behind:
             gain = mine.grade - other.scores[index].grade
-            ahead = best.points - other.points
             at = mine.weight - ahead / gain if gain else -1.0
-            if other is best or at < 0 or ahead <= 0:
+            if at < 0 or ahead <= 0:
                 continue
             up = at > mine.weight
             if up not in nearest or abs(at - mine.weight) < abs(nearest[up][0] - mine.weight):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 from operator import gt
 from types import MappingProxyType
@@ -100,10 +101,14 @@ def wins(advice: Recommendation, key: str, points: int) -> float:
     )
     if key not in rows:
         return 0.0
-    weights = simplex(len(rows[key]), points)
+    weights = _remembered(len(rows[key]), points)
     totals = {row: _totals(row, weights, points) for row in rows.values()}
     best = map(max, *totals.values()) if len(totals) > 1 else totals[rows[key]]
     return sum(1 for mine, first in zip(totals[rows[key]], best, strict=True) if mine >= first) / points
+
+
+_remembered = lru_cache(maxsize=16)(simplex)
+"""The few weightings behind every explanation; the many of a closer look are made when asked for."""
 
 
 def _grades(judged: Sequence[Assessment]) -> list[tuple[float, ...]]:

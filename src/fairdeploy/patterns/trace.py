@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Trace"]
 
+_EXCLUDED: Final = (True,)
+"""What is excluded comes after everything else, in no order."""
+
 
 class _Watched:
     """Requirements that remember which of their fields were read."""
@@ -35,6 +38,8 @@ class _Traced:
     gates: tuple[tuple[set[str], tuple[GateResult, ...]], ...]
     grades: tuple[tuple[set[str], float | None], ...]
     read: frozenset[str]
+    graded: frozenset[str]
+    shut: tuple[set[str], ...]
 
 
 @final
@@ -73,22 +78,30 @@ class Trace:
             needs = _Watched(asked)
             grade = criterion.grade(cast("InstitutionRequirements", needs), found.pattern)
             grades.append((needs.read, None if grade is None else grade.value))
-        read = frozenset[str]().union(*(names for names, _ in gates), *(names for names, _ in grades))
-        return _Traced(found, tuple(gates), tuple(grades), read)
+        graded = frozenset[str]().union(*(names for names, _ in grades))
+        read = graded.union(*(names for names, _ in gates))
+        shut = tuple(
+            names
+            for names, results in gates
+            if any(each.eligibility is Eligibility.EXCLUDED for each in results)
+        )
+        return _Traced(found, tuple(gates), tuple(grades), read, graded, shut)
 
     def _again(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> tuple[object, ...]:
         found = traced.found
+        if any(changed not in read for read in traced.shut):
+            return _EXCLUDED
         conditions: set[str] = set()
         for gate, (read, before) in zip(GATES, traced.gates, strict=True):
             for result in gate(needs, found.pattern) if changed in read else before:
                 if result.eligibility is Eligibility.EXCLUDED:
-                    return (True,)  # what is excluded has no rank
+                    return _EXCLUDED
                 conditions.update(result.conditions)
         percent = self._percent(traced, needs, changed)
         return rank(found.key, found.pattern, eligible=True, percent=percent, conditions=len(conditions))
 
     def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float:
-        if all(changed not in read for read, _ in traced.grades):
+        if changed not in traced.graded:
             return traced.found.percent
         counted: list[tuple[float, float]] = []
         for criterion, weight, (read, before) in zip(
