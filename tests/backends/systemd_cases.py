@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -37,7 +37,9 @@ async def systemd() -> AsyncIterator[SystemdKeeper]:
         assert not marked(keeper._mark)
 
 
-def _program(keeper: SystemdKeeper, name: str, *argv: str, restart: bool = True) -> Program:
+def _program(
+    keeper: SystemdKeeper, name: str, *argv: str, restart: bool | Literal["on-failure"] = True
+) -> Program:
     log = str(keeper._folder / f"{name}.log")
     return Program(
         name=name,
@@ -96,6 +98,20 @@ async def test_a_program_that_runs_once_tells_its_end(
     state = await _state(systemd, "once", lambda state: state.phase == "exited")
 
     assert (state.exit_code, state.restarts) == (code, 0)
+
+
+async def test_a_program_that_may_be_done_is_started_again_only_after_a_failure(
+    systemd: SystemdKeeper,
+) -> None:
+    """It fails once, then exits with 0, and stays down with that told."""
+    ran = systemd._folder / "ran"
+    script = 'test -e "$0" && exit 0; touch "$0"; exit 3'
+    program = _program(systemd, "guard", "sh", "-c", script, str(ran), restart="on-failure")
+    await systemd.start(program)
+
+    state = await _state(systemd, "guard", lambda state: state.phase == "exited")
+
+    assert (state.exit_code, state.restarts) == (0, 1)
 
 
 async def test_a_stubborn_program_is_killed_after_its_grace(systemd: SystemdKeeper) -> None:
