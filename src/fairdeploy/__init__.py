@@ -1,7 +1,7 @@
 """Choose how to host, deploy with zero downtime, and get back safely.
 
-The names here are the public ones; adapters are imported from their own rooms, such as
-``fairdeploy.backends.local``, and need their extra.
+The names here are the public ones, each loaded on first use; adapters are imported from their own
+rooms, such as ``fairdeploy.backends.local``, and need their extra.
 """
 
 from __future__ import annotations
@@ -10,46 +10,44 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fairdeploy.engine import Deployer, Events, Rollout, Status
-from fairdeploy.errors import (
-    DeploymentError,
-    FairdeployError,
-    InvalidInput,
-    LeaseHeld,
-    RollbackError,
-    StalePlan,
-)
-from fairdeploy.model import (
-    TLS,
-    Action,
-    Capability,
-    CheckResult,
-    CommandCheck,
-    CommandProbe,
-    Deployment,
-    ErrorRate,
-    Event,
-    HealthStatus,
-    HTTPCheck,
-    HTTPProbe,
-    Job,
-    Latency,
-    Outcome,
-    Plan,
-    Probes,
-    Release,
-    RolloutResult,
-    SecretRef,
-    Split,
-    Target,
-    TCPCheck,
-    TCPProbe,
-    Verdict,
-    Window,
-)
-from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed, sequence
-
 if TYPE_CHECKING:
+    from fairdeploy.engine import Deployer, Events, Rollout, Status
+    from fairdeploy.errors import (
+        DeploymentError,
+        FairdeployError,
+        InvalidInput,
+        LeaseHeld,
+        RollbackError,
+        StalePlan,
+    )
+    from fairdeploy.model import (
+        TLS,
+        Action,
+        Capability,
+        CheckResult,
+        CommandCheck,
+        CommandProbe,
+        Deployment,
+        ErrorRate,
+        Event,
+        HealthStatus,
+        HTTPCheck,
+        HTTPProbe,
+        Job,
+        Latency,
+        Outcome,
+        Plan,
+        Probes,
+        Release,
+        RolloutResult,
+        SecretRef,
+        Split,
+        Target,
+        TCPCheck,
+        TCPProbe,
+        Verdict,
+        Window,
+    )
     from fairdeploy.patterns import (
         DEPLOYMENT_PATTERNS,
         DeploymentPattern,
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
         recommend,
         recommend_deployment_pattern,
     )
+    from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed, sequence
 
 __all__ = [
     "DEPLOYMENT_PATTERNS",
@@ -114,19 +113,80 @@ __all__ = [
 # A library does not decide where its logs go.
 logging.getLogger("fairdeploy").addHandler(logging.NullHandler())
 
-_CHOOSING = {
-    "DEPLOYMENT_PATTERNS",
-    "DeploymentPattern",
-    "InstitutionRequirements",
-    "Recommendation",
-    "recommend",
-    "recommend_deployment_pattern",
+_ROOMS = {
+    "fairdeploy.engine": (
+        "Deployer",
+        "Events",
+        "Rollout",
+        "Status",
+    ),
+    "fairdeploy.errors": (
+        "DeploymentError",
+        "FairdeployError",
+        "InvalidInput",
+        "LeaseHeld",
+        "RollbackError",
+        "StalePlan",
+    ),
+    "fairdeploy.model": (
+        "TLS",
+        "Action",
+        "Capability",
+        "CheckResult",
+        "CommandCheck",
+        "CommandProbe",
+        "Deployment",
+        "ErrorRate",
+        "Event",
+        "HTTPCheck",
+        "HTTPProbe",
+        "HealthStatus",
+        "Job",
+        "Latency",
+        "Outcome",
+        "Plan",
+        "Probes",
+        "Release",
+        "RolloutResult",
+        "SecretRef",
+        "Split",
+        "TCPCheck",
+        "TCPProbe",
+        "Target",
+        "Verdict",
+        "Window",
+    ),
+    "fairdeploy.patterns": (
+        "DEPLOYMENT_PATTERNS",
+        "DeploymentPattern",
+        "InstitutionRequirements",
+        "Recommendation",
+        "recommend",
+        "recommend_deployment_pattern",
+    ),
+    "fairdeploy.strategies": (
+        "Approved",
+        "BlueGreen",
+        "Canary",
+        "Recreate",
+        "Rolling",
+        "Windowed",
+        "sequence",
+    ),
 }
+_WHERE = {name: room for room, names in _ROOMS.items() for name in names}
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of ours
 
     def __getattr__(name: str) -> object:
-        """Load the recommender on first use: who deploys need not wait for it."""
-        if name in _CHOOSING:
-            return getattr(import_module("fairdeploy.patterns"), name)
-        raise AttributeError(f"module 'fairdeploy' has no attribute {name!r}")
+        """Load a public name on first use: who only chooses need not wait for the engine, nor a helper process."""
+        room = _WHERE.get(name)
+        if room is None:
+            raise AttributeError(f"module 'fairdeploy' has no attribute {name!r}")
+        value = getattr(import_module(room), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        """Return the public names, loaded or not, for completion."""
+        return sorted({*globals(), *__all__})

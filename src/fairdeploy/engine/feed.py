@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Feed", "feed_of"]
 
+_ANY = ""
 _INTERVAL = 0.1
 """Seconds between two looks for what other processes have written."""
 
@@ -30,7 +31,7 @@ class Feed:
         """Begin reading at the journal's first record that is asked for."""
         self._journal = journal
         self._last: int | None = None
-        self._news: dict[RolloutId, int] = {}
+        self._news: dict[RolloutId, dict[str, int]] = {}
         self._waiting: dict[RolloutId, list[int]] = {}
         self._reading = False
         self._read = anyio.Event()
@@ -41,8 +42,13 @@ class Feed:
         nudge, self._nudge = self._nudge, anyio.Event()
         nudge.set()
 
-    async def after(self, rollout: RolloutId, since: int) -> tuple[Event, ...]:
+    async def after(self, rollout: RolloutId, since: int, *, kind: str = _ANY) -> tuple[Event, ...]:
         """Return the rollout's events after ``since``, waiting until there is one.
+
+        Args:
+            rollout: Whose events.
+            since: Only those after this position.
+            kind: Wake for records of this kind only: a rollout's own steps are no news to who drives it.
 
         Raises:
             JournalError: If the journal cannot be read.
@@ -52,7 +58,7 @@ class Feed:
         try:
             events = await self._journal.read(rollout, since=since)
             while not events:
-                await self._newer(rollout, since)
+                await self._newer(rollout, kind, since)
                 events = await self._journal.read(rollout, since=since)
             return events
         finally:
@@ -64,8 +70,8 @@ class Feed:
             del self._waiting[rollout]
             self._news.pop(rollout, None)
 
-    async def _newer(self, rollout: RolloutId, since: int) -> None:
-        while self._news.get(rollout, 0) <= since:
+    async def _newer(self, rollout: RolloutId, kind: str, since: int) -> None:
+        while self._news.get(rollout, {}).get(kind, 0) <= since:
             if self._reading:
                 await self._read.wait()
                 continue
@@ -87,7 +93,8 @@ class Feed:
         for event in await self._journal.read(None, since=self._last):
             self._last = max(self._last, event.seq)
             if event.rollout in self._waiting:
-                self._news[event.rollout] = event.seq
+                news = self._news.setdefault(event.rollout, {})
+                news[_ANY] = news[event.record.kind] = event.seq
 
 
 _FEEDS: WeakKeyDictionary[Journal, Feed] = WeakKeyDictionary()

@@ -60,11 +60,12 @@ class Rollout:
 
     async def result(self) -> RolloutResult:
         """Wait for the end and return it. A rollback is a result, not an exception."""
-        async for event in self.events():
-            if isinstance(event.record, Ended):
-                return event.record.result
-        msg = f"the events of rollout {self._id!r} ended without an end"
-        raise AssertionError(msg)
+        since = 0
+        while True:
+            for event in await feed_of(self._journal).after(self._id, since, kind="ended"):
+                since = event.seq
+                if isinstance(event.record, Ended):
+                    return event.record.result
 
     async def pause(self, reason: str = "") -> None:
         """Stop before the next step and stop the bake clock. Guards go on watching.
