@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -73,7 +73,7 @@ def _claim(regime: str, status: Status) -> Claim:
     return Claim(regime, status, ("something is done",) if status is Status.CONDITIONAL else ())
 
 
-MORE: tuple[dict[str, object], ...] = (
+MORE: tuple[dict[str, Any], ...] = (  # Any: each is of the type of its field
     {},
     {
         "data_location": DataLocation.ON_SITE,
@@ -110,8 +110,7 @@ def patterns(draw: st.DrawFn) -> DeploymentPattern:
     claims = dict(
         draw(st.lists(st.tuples(st.sampled_from(sorted(REGIMES)), st.sampled_from(Status)), max_size=3))
     )
-    build: Callable[..., DeploymentPattern] = DeploymentPattern
-    return build(
+    return DeploymentPattern(
         draw(st.sampled_from("ABCDEF")),
         complexity=draw(st.sampled_from(Level)),
         cost_range=CostRange(low, draw(st.integers(low, 3))),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import fsum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.patterns import _read, _sources as source
@@ -135,18 +135,19 @@ class CostEstimate:
         """
         if axes is None:
             pyplot = needed("matplotlib.pyplot", "notebook")
-            axes = pyplot.figure(figsize=(8, 4), layout="constrained").add_subplot()
-        drawn: matplotlib.axes.Axes = axes
+            axes = cast(
+                "matplotlib.axes.Axes", pyplot.figure(figsize=(8, 4), layout="constrained").add_subplot()
+            )
         likely = self.total.likely / 1_000
         for name, low, high in reversed(self.tornado()):
-            drawn.barh(name, likely - low / 1_000, left=low / 1_000, color="#0072B2")
-            drawn.barh(name, high / 1_000 - likely, left=likely, color="#E69F00")
-        drawn.axvline(likely, color="black", linewidth=1)
-        drawn.set_xlabel("thousand EUR, when one part alone is low (blue) or high (orange)")
-        drawn.set_title(
+            axes.barh(name, likely - low / 1_000, left=low / 1_000, color="#0072B2")
+            axes.barh(name, high / 1_000 - likely, left=likely, color="#E69F00")
+        axes.axvline(likely, color="black", linewidth=1)
+        axes.set_xlabel("thousand EUR, when one part alone is low (blue) or high (orange)")
+        axes.set_title(
             f"{self.pattern}: {self.total.likely / 1_000:,.0f} thousand EUR likely over {self.years:g} years"
         )
-        return drawn
+        return axes
 
     def __str__(self) -> str:
         """Return the range, rounded to two digits, and how much of it is people."""

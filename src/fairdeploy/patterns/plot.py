@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.patterns._extra import needed
@@ -33,10 +33,11 @@ def plot(advice: Recommendation, kind: str, axes: matplotlib.axes.Axes | None) -
     if axes is None:
         pyplot = needed("matplotlib.pyplot", "notebook")
         # Room for names at the left and criteria below, whatever is drawn.
-        axes = pyplot.figure(figsize=(9, 4.8), layout="constrained").add_subplot()
-    drawn: matplotlib.axes.Axes = axes
-    _KINDS[kind](advice, drawn)
-    return drawn
+        axes = cast(
+            "matplotlib.axes.Axes", pyplot.figure(figsize=(9, 4.8), layout="constrained").add_subplot()
+        )
+    _KINDS[kind](advice, axes)
+    return axes
 
 
 def _matrix(advice: Recommendation, axes: matplotlib.axes.Axes) -> None:

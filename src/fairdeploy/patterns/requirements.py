@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, final
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.patterns import _read
@@ -139,9 +139,8 @@ class InstitutionRequirements:
         missing = [name for name in known[:5] if answers.get(name) is None]
         if missing:
             raise InvalidInput(f"requirements need {missing[0]!r}, which is not given")
-        # The constructor reads each value, whatever it is: that is its purpose.
-        build: Callable[..., InstitutionRequirements] = cls
-        return build(**answers)
+        given: dict[str, Any] = dict(answers)  # Any: the constructor reads each value, whatever it is
+        return cls(**given)
 
     def record(self) -> dict[str, object]:
         """Return what was answered, as JSON can hold it; what was left out stays out."""
@@ -153,8 +152,10 @@ class InstitutionRequirements:
 
     def without(self, *names: str) -> InstitutionRequirements:
         """Return the same with some optional answers left out."""
-        build: Callable[..., InstitutionRequirements] = replace
-        return build(self, **dict.fromkeys(names))
+        found = self
+        for name in names:
+            found = with_answer(found, name, None)
+        return found
 
     @staticmethod
     def json_schema() -> dict[str, object]:
