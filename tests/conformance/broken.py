@@ -1,5 +1,7 @@
 """The toy, broken in ways that people break backends. Not collected by itself: `test_toy.py` runs it."""
 
+# ruff: noqa: D102 -- the class says what is broken in it
+
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class StartsAgain(Toy):
     """Every call starts as many as it names."""
 
-    async def ensure(  # noqa: D102
+    async def ensure(
         self,
         target: Target,
         revision: str,
@@ -39,7 +41,7 @@ class StartsAgain(Toy):
 class StopsSurplus(Toy):
     """A smaller number stops instances that nobody named."""
 
-    async def ensure(  # noqa: D102
+    async def ensure(
         self,
         target: Target,
         revision: str,
@@ -57,7 +59,7 @@ class StopsSurplus(Toy):
 class KeepsDrained(Toy):
     """What is drained is never stopped."""
 
-    async def ensure(  # noqa: D102
+    async def ensure(
         self,
         target: Target,
         revision: str,
@@ -73,7 +75,7 @@ class KeepsDrained(Toy):
 class QuiescingStops(Toy):
     """What is to be marked is stopped at once."""
 
-    async def quiesce(self, target: Target, instances: frozenset[str], fence: Fence) -> None:  # noqa: D102
+    async def quiesce(self, target: Target, instances: frozenset[str], fence: Fence) -> None:
         for name, one in self.known(target).items():
             left = tuple(each for each in one.instances if each.id not in instances)
             self.known(target)[name] = replace(one, instances=left)
@@ -82,14 +84,14 @@ class QuiescingStops(Toy):
 class BelievesAnybody(Toy):
     """Older epochs are served."""
 
-    def fence(self, target: Target, fence: Fence) -> None:  # noqa: D102
+    def fence(self, target: Target, fence: Fence) -> None:
         return
 
 
 class RemovesStable(Toy):
     """The stable revision goes like any other."""
 
-    async def remove(self, target: Target, revision: str, fence: Fence) -> None:  # noqa: D102
+    async def remove(self, target: Target, revision: str, fence: Fence) -> None:
         self.fence(target, fence)
         self.known(target).pop(revision, None)
 
@@ -97,7 +99,7 @@ class RemovesStable(Toy):
 class RemovesAll(Toy):
     """Removing one revision removes the others too."""
 
-    async def remove(self, target: Target, revision: str, fence: Fence) -> None:  # noqa: D102
+    async def remove(self, target: Target, revision: str, fence: Fence) -> None:
         await super().remove(target, revision, fence)
         self.known(target).clear()
 
@@ -105,7 +107,7 @@ class RemovesAll(Toy):
 class MissesTargets(Toy):
     """A target never seen is an error."""
 
-    async def observe(self, target: Target) -> Deployment:  # noqa: D102
+    async def observe(self, target: Target) -> Deployment:
         if not self.known(target):
             raise UnknownTarget(f"{target.id!r} is not known: deploy it first")
         return await super().observe(target)
@@ -122,7 +124,7 @@ class ForgetsStable(Toy):
 class RunsJobsAgain(Toy):
     """A job runs whenever it is asked for."""
 
-    async def execute(  # noqa: D102
+    async def execute(
         self, target: Target, revision: str, release: Release, job: Job, fence: Fence
     ) -> JobState:
         self.shelf.jobs.clear()
@@ -132,7 +134,7 @@ class RunsJobsAgain(Toy):
 class SpeaksBackwards(Toy):
     """Last words come newest first."""
 
-    async def tail(self, target: Target, revision: str, lines: int) -> dict[str, tuple[str, ...]]:  # noqa: D102
+    async def tail(self, target: Target, revision: str, lines: int) -> dict[str, tuple[str, ...]]:
         said = await super().tail(target, revision, lines)
         return {name: words[::-1] for name, words in said.items()}
 
@@ -140,7 +142,7 @@ class SpeaksBackwards(Toy):
 class ReusesIds(Toy):
     """Instances are numbered from the start whenever there is room."""
 
-    async def ensure(  # noqa: D102
+    async def ensure(
         self,
         target: Target,
         revision: str,
