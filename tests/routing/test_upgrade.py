@@ -13,7 +13,7 @@ import websockets
 from fairdeploy.errors import RouterError
 from fairdeploy.model import Routes, Split, Target
 from fairdeploy.testing.load import load_process
-from tests.routing.conftest import FENCE, forget_all
+from tests.routing.conftest import forget_all
 from tests.routing.test_envoy import eventually, serve, until
 from tests.routing.test_load import MIX, started
 
@@ -37,7 +37,7 @@ async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
         await serve(router, target, Routes((only,), split=Split.all_to("v0")))
         async with load_process(f"http://{target.endpoint}", mix=MIX, rate=100) as load:
             for _ in range(2):
-                await router.upgrade(target, FENCE)
+                await router.upgrade(target)
         report = load.report()
         kept = await keeper.states()
         pid = kept["envoy.shop.production.2"].pid
@@ -70,4 +70,4 @@ async def test_without_an_envoy_there_is_nothing_to_replace(router: EnvoyRouter,
     with pytest.raises(
         RouterError, match="'shop/production' has no Envoy to replace: apply its routes first"
     ):
-        await router.upgrade(target, FENCE)
+        await router.upgrade(target)

@@ -162,20 +162,19 @@ class EnvoyRouter:
         self._served.pop(target.id, None)
         await forget(self._site(target), fence)
 
-    async def upgrade(self, target: Target, fence: Fence) -> None:
+    async def upgrade(self, target: Target) -> None:
         """Replace the target's running Envoy by the binary there is now, without losing a request.
 
         The new one takes the sockets over at once. The old one asks its users to reconnect and finishes what
         it has; it exits after the longer of the target's drain times and 10 s more, and this waits for it.
         Connections that were idle all the time, and longer websockets, are cut then. Counting begins anew.
-        Meanwhile routes cannot be changed, and what is in flight is not known.
+        Meanwhile routes cannot be changed, and what is in flight is not known: do it between rollouts.
 
         Raises:
-            Fenced: If a newer holder has written already.
             RouterError: If there is nothing to replace, or the new one does not come up; then the old one serves.
         """
         self._served.pop(target.id, None)
-        await upgrade(self._site(target), fence)
+        await upgrade(self._site(target))
 
     def _site(self, target: Target) -> Site:
         folder = self._folder / target.app / target.environment

@@ -10,7 +10,6 @@ import anyio
 from fairdeploy.errors import RouterError
 from fairdeploy.routing.envoy import binary
 from fairdeploy.routing.envoy.admin import Unreachable
-from fairdeploy.routing.envoy.change import fenced
 from fairdeploy.routing.envoy.delivery import is_delivered, put, reason
 from fairdeploy.routing.envoy.documents import whole
 from fairdeploy.routing.envoy.files import held, write
@@ -20,7 +19,6 @@ from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
 from fairdeploy.routing.envoy.statistics import loaded, started
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Fence
     from fairdeploy.routing.envoy.site import Site
 
 __all__ = ["upgrade"]
@@ -29,11 +27,10 @@ _LIVE_S: Final = 20.0
 _POLL_S: Final = 0.05
 
 
-async def upgrade(site: Site, fence: Fence) -> None:
+async def upgrade(site: Site) -> None:
     """Replace a target's Envoy; see `EnvoyRouter.upgrade`."""
     async with held(site.folder):
         state = load(site.folder)
-        fenced(state, site, fence)
         if state is None:
             raise RouterError(f"{site.target.id!r} has no Envoy to replace: apply its routes first")
         try:
@@ -42,7 +39,7 @@ async def upgrade(site: Site, fence: Fence) -> None:
             raise RouterError(
                 f"the Envoy of {site.target.id!r} does not answer: apply its routes, which starts it anew"
             ) from exc
-        after = replace(state, process=state.process + 1, epoch=fence.epoch)
+        after = replace(state, process=state.process + 1)
         link(site.folder, after.process, await binary.find(site.binary))
         write(site.folder, BOOTSTRAP, bootstrap())
         put(site.folder, after)
