@@ -122,6 +122,10 @@ class Fleet(RuleBasedStateMachine):
         """Deploy."""
         await deployer.deploy(SHOP, RELEASES[version], STRATEGIES[strategy], on_conflict=conflict)  # type: ignore[arg-type]  # a Literal
 
+    async def recreating(self, deployer: Deployer) -> None:
+        """Deploy another version, with a gap."""
+        await self.deploying(deployer, "2", "recreate")
+
     def tell(self, line: str) -> None:
         """Add a line to the trace."""
 
@@ -211,8 +215,7 @@ class Fleet(RuleBasedStateMachine):
         program.stops_in = boundaries
         self.tell(f"program {program.name} is stopped in {boundaries} boundaries")
         self.after(2)
-        self.world.clock.jump(60)  # type: ignore[attr-defined]  # a `VirtualClock`
-        self.do(self.start("recover", lambda deployer: deployer.recover()))
+        self.seen_dead()
         self.after(later)
         program.stops_in = None
         program.go_on()
@@ -249,6 +252,11 @@ class Fleet(RuleBasedStateMachine):
     def wait(self, later: float) -> None:
         """Nothing happens."""
         self.after(later)
+
+    def seen_dead(self) -> None:
+        """Every lease expires, and somebody recovers what looks left."""
+        self.world.clock.jump(60)  # type: ignore[attr-defined]  # a `VirtualClock`
+        self.do(self.start("recover", lambda deployer: deployer.recover()))
 
     # What must hold.
 

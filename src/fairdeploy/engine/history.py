@@ -57,6 +57,7 @@ class History:
     paused: bool = False
     result: RolloutResult | None = None
     due: list[Due] = field(default_factory=list)
+    taken_over: bool = False
 
     @classmethod
     def of(cls, plan: Plan, events: Iterable[Event]) -> History:
@@ -88,8 +89,10 @@ class History:
                 self.due.append(record)
             case Ended():
                 self.result = record.result
+            case TookOver():
+                self.taken_over = True
             case _:
-                _told: Began | TookOver | Retried | Progressed | Held | Released | Command = record
+                _told: Began | Retried | Progressed | Held | Released | Command = record
 
     def _stepped(self, record: Intended | Settled) -> None:
         match record:

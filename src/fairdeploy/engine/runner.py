@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import anyio
 
+from fairdeploy.engine.claim import claim
 from fairdeploy.engine.control import Leave, Stop, Stopped
 from fairdeploy.engine.ends import ended
 from fairdeploy.engine.feed import feed_of
@@ -108,7 +109,7 @@ async def _obey(run: Run, journal: Journal, since: int) -> None:
     feed = feed_of(journal)
     while True:
         try:
-            events = await feed.after(run.id, since)
+            events = await feed.after(run.id, since, kind="command")
         except JournalError:
             # A journal that cannot be read for a moment is no reason to let go of the traffic.
             await anyio.sleep(_READ_AGAIN)
@@ -222,9 +223,12 @@ async def _back(run: Run, stop: Stop) -> None:
 
 
 async def _undo(run: Run) -> None:
-    trouble = ""
+    trouble, claimed = "", not run.history.taken_over
     while not run.control.gone:
         try:
+            if not claimed:
+                await claim(run)
+                claimed = True
             step = next_undo(run.history, await run.look_everywhere())
             if step is None:
                 return
