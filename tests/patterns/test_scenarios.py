@@ -126,21 +126,17 @@ def test_every_change_changes_the_winner(asked: InstitutionRequirements) -> None
             assert change.winner != advice.best.key
 
 
-def test_an_answer_given_otherwise_is_worked_out_as_if_asked_anew() -> None:
+@given(needs())
+def test_an_answer_given_otherwise_is_worked_out_as_if_asked_anew(asked: InstitutionRequirements) -> None:
     """The short way to another answer comes to what the long way comes to."""
     wordings = {"yes": True, "no": False}
-    changes = [each for each in CLOSE.changes() if each.kind in {ChangeKind.ANSWER, ChangeKind.FACT}]
-    assert changes
-
-    for change in changes:
-        value = (
-            change.after.split(", ")
-            if change.field == "compliance"
-            else wordings.get(change.after, change.after)
-        )
-        value = [] if value == ["none"] else value
-        again = recommend(InstitutionRequirements.read({**CLOSE.requirements.record(), change.field: value}))
-        assert (again.best.key if again.best else None) == change.winner, change
+    for change in recommend(asked).changes():
+        if change.kind in {ChangeKind.ANSWER, ChangeKind.FACT}:
+            value: object = wordings.get(change.after, change.after)
+            if change.field == "compliance":
+                value = [] if change.after == "none" else change.after.split(", ")
+            again = recommend(InstitutionRequirements.read({**asked.record(), change.field: value}))
+            assert (again.best.key if again.best else None) == change.winner, change
 
 
 def test_the_smallest_change_is_told_to_the_board() -> None:

@@ -20,7 +20,7 @@ class Reach(Enum):
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What follows from choosing a pattern.
 

@@ -26,7 +26,7 @@ __all__ = ["Recommendation"]
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """The patterns, judged for one institution.
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast, final
 
-from fairdeploy.patterns.assessment import Assessment, order, percent_of, rank
-from fairdeploy.patterns.gate import GATES, Eligibility, GateResult
+from fairdeploy.patterns.assessment import Assessment, percent_of, rank
+from fairdeploy.patterns.gate import GATES, Eligibility
 from fairdeploy.patterns.requirements import InstitutionRequirements
 
 if TYPE_CHECKING:
     from fairdeploy.patterns.recommendation import Recommendation
 
 __all__ = ["Trace"]
-
-_EXCLUDED: Final = (True,)
-"""What is excluded comes after everything else, in no order."""
 
 
 class _Watched:
@@ -35,10 +32,10 @@ class _Traced:
     """A pattern's gates and grades, each with the fields that it was worked out from."""
 
     found: Assessment
-    gates: tuple[tuple[set[str], tuple[GateResult, ...]], ...]
+    percent: float | None
+    gates: tuple[set[str], ...]
     grades: tuple[tuple[set[str], float | None], ...]
     read: frozenset[str]
-    graded: frozenset[str]
     shut: tuple[set[str], ...]
 
 
@@ -57,16 +54,18 @@ class Trace:
         self._criteria: Final = advice.criteria
         self._weights: Final = [advice.weights[criterion.key] for criterion in advice.criteria]
         self._traced: Final = [self._watch(advice.requirements, each) for each in advice.assessments]
-        self._ranks: Final = [order(each) for each in advice.assessments]
 
     def winner(self, needs: InstitutionRequirements, changed: str) -> str | None:
         """Return who wins with requirements that differ in one field; None if everything is excluded."""
-        ranks = [
-            self._again(traced, needs, changed) if changed in traced.read else before
-            for traced, before in zip(self._traced, self._ranks, strict=True)
-        ]
-        first = min(range(len(ranks)), key=ranks.__getitem__)
-        return None if ranks[first][0] else self._traced[first].found.key
+        percents = [self._percent(traced, needs, changed) for traced in self._traced]
+        most = max((each for each in percents if each is not None), default=None)
+        first = [traced for traced, percent in zip(self._traced, percents, strict=True) if percent == most]
+        if most is None:
+            return None
+        if len(first) == 1:
+            return first[0].found.key
+        # Conditions are counted only where they break a tie.
+        return min(first, key=lambda traced: self._rank(traced, needs, most)).found.key
 
     def _watch(self, asked: InstitutionRequirements, found: Assessment) -> _Traced:
         gates, grades = [], []
@@ -78,37 +77,40 @@ class Trace:
             needs = _Watched(asked)
             grade = criterion.grade(cast("InstitutionRequirements", needs), found.pattern)
             grades.append((needs.read, None if grade is None else grade.value))
-        graded = frozenset[str]().union(*(names for names, _ in grades))
-        read = graded.union(*(names for names, _ in gates))
+        read = frozenset[str]().union(*(names for names, _ in gates), *(names for names, _ in grades))
         shut = tuple(
             names
             for names, results in gates
             if any(each.eligibility is Eligibility.EXCLUDED for each in results)
         )
-        return _Traced(found, tuple(gates), tuple(grades), read, graded, shut)
+        percent = found.percent if found.eligible else None
+        return _Traced(found, percent, tuple(names for names, _ in gates), tuple(grades), read, shut)
 
-    def _again(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> tuple[object, ...]:
-        found = traced.found
+    def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float | None:
+        """Return the points of 100; None if it is excluded."""
+        if changed not in traced.read:
+            return traced.percent
         if any(changed not in read for read in traced.shut):
-            return _EXCLUDED
-        conditions: set[str] = set()
-        for gate, (read, before) in zip(GATES, traced.gates, strict=True):
-            for result in gate(needs, found.pattern) if changed in read else before:
-                if result.eligibility is Eligibility.EXCLUDED:
-                    return _EXCLUDED
-                conditions.update(result.conditions)
-        percent = self._percent(traced, needs, changed)
-        return rank(found.key, found.pattern, eligible=True, percent=percent, conditions=len(conditions))
-
-    def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float:
-        if changed not in traced.graded:
-            return traced.found.percent
+            return None
+        pattern = traced.found.pattern
+        for gate, read in zip(GATES, traced.gates, strict=True):
+            if changed in read and any(
+                each.eligibility is Eligibility.EXCLUDED for each in gate(needs, pattern)
+            ):
+                return None
         counted: list[tuple[float, float]] = []
         for criterion, weight, (read, before) in zip(
             self._criteria, self._weights, traced.grades, strict=True
         ):
-            grade = criterion.grade(needs, traced.found.pattern) if changed in read else None
-            value = before if changed not in read else None if grade is None else grade.value
+            value = before
+            if changed in read:
+                grade = criterion.grade(needs, pattern)
+                value = None if grade is None else grade.value
             if value is not None:
                 counted.append((weight, value))
         return percent_of(counted)
+
+    def _rank(self, traced: _Traced, needs: InstitutionRequirements, percent: float) -> tuple[object, ...]:
+        pattern = traced.found.pattern
+        conditions = {each for gate in GATES for result in gate(needs, pattern) for each in result.conditions}
+        return rank(traced.found.key, pattern, eligible=True, percent=percent, conditions=len(conditions))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar, final
 
 import anyio
@@ -52,6 +52,7 @@ class MCPKnowledge:
     """
 
     url: str
+    _: KW_ONLY
     tools: ToolMap = field(default_factory=lambda: ARCHON)
     fallback: KnowledgeSource | None = field(default_factory=BuiltInKnowledge)
     deadline: float = 10
