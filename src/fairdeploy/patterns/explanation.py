@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain", "said", "summary"]
 
-_POINTS = 400
+_POINTS = 250
 """Weightings behind a share that is written in steps of 5 %."""
 _MARKS = {Eligibility.ELIGIBLE: "yes", Eligibility.CONDITIONAL: "if ", Eligibility.EXCLUDED: "no "}
 

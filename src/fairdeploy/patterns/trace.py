@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast, final
 
 from fairdeploy.patterns.assessment import Assessment, percent_of, rank
-from fairdeploy.patterns.gate import GATES, Eligibility
+from fairdeploy.patterns.gate import GATES, Eligibility, Gate
 from fairdeploy.patterns.requirements import InstitutionRequirements
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Traced:
 
     found: Assessment
     percent: float | None
-    gates: tuple[set[str], ...]
+    gates: dict[str, list[Gate]]
     grades: tuple[tuple[set[str], float | None], ...]
     read: frozenset[str]
     shut: tuple[set[str], ...]
@@ -84,7 +84,11 @@ class Trace:
             if any(each.eligibility is Eligibility.EXCLUDED for each in results)
         )
         percent = found.percent if found.eligible else None
-        return _Traced(found, percent, tuple(names for names, _ in gates), tuple(grades), read, shut)
+        reading: dict[str, list[Gate]] = {}
+        for gate, (names, _) in zip(GATES, gates, strict=True):
+            for name in names:
+                reading.setdefault(name, []).append(gate)
+        return _Traced(found, percent, reading, tuple(grades), read, shut)
 
     def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float | None:
         """Return the points of 100; None if it is excluded."""
@@ -93,10 +97,8 @@ class Trace:
         if any(changed not in read for read in traced.shut):
             return None
         pattern = traced.found.pattern
-        for gate, read in zip(GATES, traced.gates, strict=True):
-            if changed in read and any(
-                each.eligibility is Eligibility.EXCLUDED for each in gate(needs, pattern)
-            ):
+        for gate in traced.gates.get(changed, ()):
+            if any(each.eligibility is Eligibility.EXCLUDED for each in gate(needs, pattern)):
                 return None
         counted: list[tuple[float, float]] = []
         for criterion, weight, (read, before) in zip(
