@@ -7,7 +7,7 @@ import datetime as dt
 from fairdeploy.patterns.claim import Source
 
 READ = dt.date(2026, 11, 23)
-"""The day on which the pages below were last gone through."""
+"""The day on which claims were written down from notes on the pages below. The pages may have changed since."""
 
 ESTIMATE = Source(
     "estimate of the fairdeploy maintainers, to be replaced by your own", "docs/choosing.md", READ

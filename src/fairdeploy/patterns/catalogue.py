@@ -25,7 +25,7 @@ __all__ = ["CATALOGUE_DATE", "CATALOGUE_VERSION", "DEPLOYMENT_PATTERNS"]
 CATALOGUE_VERSION = "1"
 """Counts up whenever a value below, a claim or a rule of the recommender changes."""
 CATALOGUE_DATE = dt.date(2026, 11, 23)
-"""The day on which the facts were last gone through."""
+"""The day on which the facts were written down."""
 
 # The nine fields are the seed's; what follows `maintenance_burden` is ours, and an estimate (docs/choosing.md).
 DEPLOYMENT_PATTERNS: Mapping[str, DeploymentPattern] = MappingProxyType(

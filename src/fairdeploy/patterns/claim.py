@@ -84,7 +84,7 @@ class Source:
     Args:
         title: What it is called.
         address: Where it can be read.
-        date: The day the fact is of, or was last read there.
+        date: The day the fact is of, or was written down.
     """
 
     title: str

@@ -36,7 +36,7 @@ class Recommendation:
         weights: How much each criterion counted.
         criteria: The criteria.
         catalogue: Version of the catalogue and rules.
-        date: The day on which the catalogue's facts were last gone through.
+        date: The day on which the catalogue's facts were written down.
     """
 
     requirements: InstitutionRequirements
