@@ -190,6 +190,22 @@ class Fleet(RuleBasedStateMachine):
         self.after(later)
 
     @precondition(lambda self: self.alive())
+    @rule(data=st.data(), boundaries=st.integers(0, 3))
+    def kill_at_promotion(self, data: st.DataObject, boundaries: int) -> None:
+        """A program dies just after its point of no return, and somebody finds it."""
+        program = data.draw(st.sampled_from(self.alive()))
+        before = self.audit.promotions
+        for _ in range(600):
+            if self.audit.promotions > before or not program.running:
+                break
+            self.after(0.02)
+        program.dies_in = boundaries
+        self.tell(f"program {program.name} dies in {boundaries} boundaries")
+        self.after(0.5)
+        self.seen_dead()
+        self.after(4)
+
+    @precondition(lambda self: self.alive())
     @rule(data=st.data(), later=LATER)
     def stop(self, data: st.DataObject, later: float) -> None:
         """A program is stopped in the middle; its lease runs out meanwhile."""

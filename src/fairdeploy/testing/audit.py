@@ -92,6 +92,11 @@ class Audit:
         """Every breach so far, those that the world has found included."""
         return [*self._world.violations, *self._broken]
 
+    @property
+    def promotions(self) -> int:
+        """How many rollouts have passed their point of no return."""
+        return sum(story.promoting for story in self._stories.values())
+
     def trace(self, lines: int = 20) -> str:
         """Return what happened last, effects and records in order, one line each."""
         return "\n".join(list(self._log)[-lines:])
