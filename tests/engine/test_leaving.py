@@ -67,7 +67,8 @@ async def test_an_exception_of_the_body_comes_out_bare_when_stable_serves_again(
             raise KeyError("mine")
     house.serves_only(ONE)
     house.unharmed()
-    result = await rollout.result()
+    result = (await house.deployer.history(SHOP))[-1].result
+    assert result is not None
     assert result.outcome is Outcome.ABORTED
     assert result.reason == "the deploying program left with KeyError"
 
