@@ -46,17 +46,13 @@ def test_every_error_code_of_sqlite_is_a_journal_error() -> None:
         assert isinstance(database.failure(Path("/j"), error), JournalError)
 
 
-@pytest.mark.parametrize(
-    "error", sorted({*family(httpx.HTTPError), httpx.InvalidURL}, key=str)
-)
+@pytest.mark.parametrize("error", sorted({*family(httpx.HTTPError), httpx.InvalidURL}, key=str))
 def test_every_error_of_httpx_is_a_finding(error: type[Exception]) -> None:
     """A check that asks over HTTP takes whatever httpx can raise for an answer, or for no evidence."""
     assert issubclass(error, (*_http.REFUSED, *_http.UNCLEAR))
 
 
-@pytest.mark.parametrize(
-    "error", sorted(set(family(http.client.HTTPException)), key=str)
-)
+@pytest.mark.parametrize("error", sorted(set(family(http.client.HTTPException)), key=str))
 def test_every_error_of_a_broken_answer_means_that_nobody_listens(error: type[Exception]) -> None:
     """Supervisord that dies while it answers is started again, not passed on as an error of HTTP."""
     assert issubclass(error, _rpc.UNREACHABLE)

@@ -20,7 +20,9 @@ SEAMS = [
 @pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.__name__)
 def test_a_protocol_has_seven_methods_at_most(seam: type) -> None:
     """Properties are facts and come on top; every method, and every property, says what it promises."""
-    own = {name: value for name, value in vars(seam).items() if not name.startswith("_") or name == "__call__"}
+    own = {
+        name: value for name, value in vars(seam).items() if not name.startswith("_") or name == "__call__"
+    }
     methods = [name for name, value in own.items() if inspect.isfunction(value) and name != "__init__"]
     assert 1 <= len(methods) <= MOST, methods
     assert all(inspect.getdoc(value) for value in own.values())
