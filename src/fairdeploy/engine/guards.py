@@ -33,10 +33,16 @@ if TYPE_CHECKING:
     from fairdeploy.engine.run import Run
     from fairdeploy.model import Base, RevisionId
 
-__all__ = ["Watch", "ask"]
+__all__ = ["Watch", "ask", "fault"]
 
 _LONGEST_LOOK = 60.0
 """Seconds after which a check without a deadline of its own is given up as an ``error``."""
+
+
+def fault(error: Exception) -> CheckResult:
+    """Return what a check that raised has found: nothing, so neither a pass nor a fail."""
+    kind = "" if isinstance(error, FairdeployError) else f"{type(error).__name__}: "
+    return CheckResult(Verdict.ERROR, f"{kind}{error}")
 
 
 async def ask(run: Run, check: Check, base: Base, revision: RevisionId) -> CheckResult:
@@ -114,8 +120,7 @@ class Watch:
         except TimeoutError:
             return CheckResult(Verdict.ERROR, "the check did not answer in time")
         except Exception as error:  # noqa: BLE001 - a check is anybody's code: whatever it raises is the verdict `error`
-            kind = "" if isinstance(error, FairdeployError) else f"{type(error).__name__}: "
-            return CheckResult(Verdict.ERROR, f"{kind}{error}")
+            return fault(error)
 
     async def _counted(self, base: Base, check: ErrorRate | Latency) -> Counters:
         """Return what was counted since the split last changed, or within the check's window."""

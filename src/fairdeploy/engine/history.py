@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import final
 
@@ -142,7 +142,3 @@ class History:
             if isinstance(step, Shift) and step.target == target:
                 wanted = step
         return wanted
-
-    def verdict_states(self) -> Mapping[str, Judged]:
-        """Return the last verdict of each guard."""
-        return dict(self.verdicts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import anyio
 
-from fairdeploy.engine.guards import ask
+from fairdeploy.engine.guards import ask, fault
 from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.engine.settle import settle, settle_mark
 from fairdeploy.engine.waits import approve, bake
@@ -93,8 +93,7 @@ async def _verify(run: Run, step: Verify) -> str:
         except Fenced:
             raise
         except Exception as error:  # noqa: BLE001 - a check is anybody's code: whatever it raises is the verdict `error`
-            kind = "" if isinstance(error, FairdeployError) else f"{type(error).__name__}: "
-            results[index] = CheckResult(Verdict.ERROR, f"{kind}{error}")
+            results[index] = fault(error)
 
     with anyio.move_on_after(step.deadline_ms / 1000) as scope:
         async with anyio.create_task_group() as tasks:
