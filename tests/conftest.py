@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.postgres"]
+
 # No deadline: a slow machine is no wrong answer. CI searches wider than a developer's run.
 settings.register_profile("here", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=300, print_blob=True)
