@@ -14,20 +14,16 @@ from fairdeploy.model import (
     Base,
     BoundCheck,
     Check,
-    CommandCheck,
     Deployment,
-    ErrorRate,
-    HTTPCheck,
-    Latency,
     Plan,
     Release,
     RevisionId,
     Scale,
     Start,
     Target,
-    TCPCheck,
     Verify,
 )
+from fairdeploy.model.check import is_data
 from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
@@ -44,9 +40,6 @@ __all__ = [
     "refuse_unfit",
     "sealed",
 ]
-
-_DATA = (HTTPCheck, TCPCheck, CommandCheck, BoundCheck, ErrorRate, Latency)
-"""Checks that are data and travel in the plan; any other is a callable, bound by its name."""
 
 _FINGERPRINT = 16
 """Hexadecimal digits of a secret's keyed hash that are kept: enough to see a change."""
@@ -103,7 +96,7 @@ async def completed(
         Refused: If a target cannot be served now.
         JournalError: If earlier plans cannot be read.
     """
-    data = {key: check if isinstance(check, _DATA) else BoundCheck(key) for key, check in checks.items()}
+    data = {key: check if is_data(check) else BoundCheck(key) for key, check in checks.items()}
     plan = with_checks(plan, data)
     refuse_unsupported(plan, backend.capabilities)
     wanted = {b.stable for b in plan.bases} | {b.candidate for b in plan.bases}
@@ -176,4 +169,4 @@ def refuse_unbound(plan: Plan, checks: Mapping[str, Check | HealthCheck]) -> Non
 
 def callables(checks: Mapping[str, Check | HealthCheck]) -> Mapping[str, HealthCheck]:
     """Return those checks that are callables and not data."""
-    return {name: check for name, check in checks.items() if not isinstance(check, _DATA)}
+    return {name: check for name, check in checks.items() if not is_data(check)}

@@ -1,0 +1,23 @@
+"""Checks as data: they travel inside a plan, and whoever recovers it can run them."""
+
+from __future__ import annotations
+
+from fairdeploy.model.check.bound import BoundCheck
+from fairdeploy.model.check.command import CommandCheck
+from fairdeploy.model.check.http import HTTPCheck
+from fairdeploy.model.check.scope import Scope
+from fairdeploy.model.check.tcp import TCPCheck
+from fairdeploy.model.check.threshold import ErrorRate, Latency
+from fairdeploy.model.check.union import Check, is_data
+
+__all__ = [
+    "BoundCheck",
+    "Check",
+    "CommandCheck",
+    "ErrorRate",
+    "HTTPCheck",
+    "Latency",
+    "Scope",
+    "TCPCheck",
+    "is_data",
+]
