@@ -158,10 +158,10 @@ class MortalJournal:
         return await self._mortal("begin", self._journal.begin(rollout, plan, holder, ttl_ms))
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
         """See `Journal.take`."""
-        call = self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+        call = self._journal.take(rollout, holder, ttl_ms, reason=reason, dead=dead)
         return await self._mortal("take", call)
 
     async def renew(self, lease: Lease) -> Lease:

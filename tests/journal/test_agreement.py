@@ -81,12 +81,10 @@ class Agreement(RuleBasedStateMachine):
         """Begin a rollout of some targets."""
         self._keep(self.ask(lambda journal: journal.begin(rollout, plan(*sorted(apps)), holder, ttl)))
 
-    @rule(rollout=ROLLOUTS, holder=HOLDERS, ttl=TTLS, force=st.booleans())
-    def take(self, rollout: str, holder: str, ttl: int, force: bool) -> None:  # noqa: FBT001 -- by name
+    @rule(rollout=ROLLOUTS, holder=HOLDERS, ttl=TTLS, dead=st.none() | HOLDERS)
+    def take(self, rollout: str, holder: str, ttl: int, dead: str | None) -> None:
         """Take a rollout over."""
-        self._keep(
-            self.ask(lambda journal: journal.take(rollout, holder, ttl, reason="because", force=force))
-        )
+        self._keep(self.ask(lambda journal: journal.take(rollout, holder, ttl, reason="because", dead=dead)))
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())

@@ -123,13 +123,15 @@ async def test_nothing_is_nothing_to_append(opened: Opened) -> None:
 
 
 async def test_a_live_lease_is_not_taken(opened: Opened, clock: SetClock) -> None:
-    """A take-over waits until the lease has expired, unless it is forced."""
+    """A take-over waits until the lease has expired, unless its holder is dead: this one, not the one before it."""
     async with opened() as journal:
         await journal.begin("r1", plan(), "me", 1_000)
         clock.seconds += 0.9
         with pytest.raises(LeaseHeld, match=r"held by 'me' for another 0\.1 s"):
             await journal.take("r1", "you", 1_000, reason="expired")
-        lease = await journal.take("r1", "you", 1_000, reason="seen dead", force=True)
+        lease = await journal.take("r1", "you", 1_000, reason="seen dead", dead="me")
+        with pytest.raises(LeaseHeld, match=r"held by 'you' for another 1\.0 s"):
+            await journal.take("r1", "third", 1_000, reason="seen dead", dead="me")
 
     assert (lease.holder, lease.expires_ms) == ("you", 1_001_900)
 
@@ -319,7 +321,7 @@ async def test_many_tasks_append_at_once(opened: Opened) -> None:
     """Concurrent appends all arrive, each rollout's in its own order; the fenced one harms no other."""
     async with opened() as journal:
         leases = [await journal.begin(f"r{n}", plan(f"a{n}"), "me", 1_000) for n in range(20)]
-        fenced = await journal.take("r0", "you", 1_000, reason="x", force=True)
+        fenced = await journal.take("r0", "you", 1_000, reason="x", dead="me")
         refused: list[str] = []
 
         async def run(number: int) -> None:

@@ -387,7 +387,7 @@ async def test_a_kill_in_the_middle_loses_nothing_acknowledged(path: Path) -> No
         seqs = [event.seq for event in await journal.read("r1")]
         with pytest.raises(LeaseHeld, match="'victim'"):
             await journal.begin("r2", plan(), "me", 60_000)
-        lease = await journal.take("r1", "me", 60_000, reason="killed", force=True)
+        lease = await journal.take("r1", "me", 60_000, reason="killed", dead="victim")
         await journal.append(lease, ended("r1"), end=True)
 
     assert len(acknowledged) >= 60

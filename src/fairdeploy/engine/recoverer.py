@@ -85,10 +85,10 @@ async def recover_one(
     direction = direction_of(info, History.of(info.plan, events), events)
     if direction == "forward" and not History.of(info.plan, events).promoting:
         refuse_unbound(info.plan, desk.checks)
-    force = holder_is_dead(info.holder)
+    dead = info.holder if holder_is_dead(info.holder) else None
     try:
         lease = await journal.take(
-            info.id, this_holder(), desk.ttl_ms, reason="its holder was gone", force=force
+            info.id, this_holder(), desk.ttl_ms, reason="its holder was gone", dead=dead
         )
     except (LeaseHeld, UnknownRollout):
         # Somebody else was faster, or it has just ended: then there is nothing left to do here.

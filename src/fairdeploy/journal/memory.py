@@ -96,16 +96,16 @@ class MemoryJournal:
         return rules.begin(self._shelf, self._now(), rollout, plan, holder=holder, ttl_ms=ttl_ms)
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
         """See `Journal.take`.
 
         Raises:
-            LeaseHeld: If the lease is still live.
+            LeaseHeld: If the lease is still live, and not held by the one that is ``dead``.
             UnknownRollout: If there is no such rollout, or it has ended.
         """
         await checkpoint()
-        return rules.take(self._shelf, self._now(), rollout, holder, ttl_ms, reason=reason, force=force)
+        return rules.take(self._shelf, self._now(), rollout, holder, ttl_ms, reason=reason, dead=dead)
 
     async def renew(self, lease: Lease) -> Lease:
         """See `Journal.renew`.

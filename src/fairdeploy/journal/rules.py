@@ -51,7 +51,7 @@ def begin(store: Store, now_ms: int, rollout: RolloutId, plan: Plan, *, holder: 
 
 
 def take(
-    store: Store, now_ms: int, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool
+    store: Store, now_ms: int, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None
 ) -> Lease:
     """Grant an open rollout's targets to another holder. See `Journal.take`."""
     _check_ttl(ttl_ms)
@@ -60,7 +60,7 @@ def take(
         raise UnknownRollout(
             f"rollout {rollout!r} has ended ({before.result.outcome}): there is nothing to take over"
         )
-    if before.expires_ms > now_ms and not force:
+    if before.expires_ms > now_ms and before.holder != dead:
         raise LeaseHeld(
             f"rollout {rollout!r} is held by {before.holder!r} for another "
             f"{_seconds(before.expires_ms - now_ms)}: wait for that time, or send it a command"

@@ -216,18 +216,18 @@ class SQLiteJournal:
         )
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
         """See `Journal.take`.
 
         Raises:
-            LeaseHeld: If the lease is still live.
+            LeaseHeld: If the lease is still live, and not held by the one that is ``dead``.
             UnknownRollout: If there is no such rollout, or it has ended.
             JournalError: If it cannot be written.
         """
         now = self._now()
         return await self._writer.ask(
-            lambda at: rules.take(at.table, now, rollout, holder, ttl_ms, reason=reason, force=force)
+            lambda at: rules.take(at.table, now, rollout, holder, ttl_ms, reason=reason, dead=dead)
         )
 
     async def renew(self, lease: Lease) -> Lease:

@@ -68,14 +68,21 @@ class Journal(Protocol):
         ...
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
-        """Take over an open rollout whose lease has expired (or, with ``force``, is known to be dead).
+        """Take over an open rollout whose lease has expired, or whose holder is known to be dead.
 
         Raises every target's epoch and writes `TookOver`.
 
+        Args:
+            rollout: Which.
+            holder: Who takes it.
+            ttl_ms: Time to live of the new lease.
+            reason: For the record.
+            dead: The holder that is known to be dead: a live lease is taken from this one only.
+
         Raises:
-            LeaseHeld: If the lease is still live.
+            LeaseHeld: If the lease is still live, and not held by the one that is ``dead``.
             UnknownRollout: If there is no such rollout, or it has ended.
             JournalError: If it cannot be written.
         """

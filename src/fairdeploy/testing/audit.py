@@ -271,9 +271,9 @@ class _Watched:
         return lease
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
-        lease = await self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+        lease = await self._journal.take(rollout, holder, ttl_ms, reason=reason, dead=dead)
         self._audit.note(f"{rollout} is taken over: {reason} (epoch {lease.epoch})")
         return lease
 

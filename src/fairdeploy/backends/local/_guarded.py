@@ -53,12 +53,12 @@ class GuardedJournal:
             return await self._journal.begin(rollout, plan, holder, ttl_ms)
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
         """See `Journal.take`; with a guard if there can be one."""
         async with AsyncExitStack() as stack:
             await self._guarded_if_possible(stack)
-            return await self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+            return await self._journal.take(rollout, holder, ttl_ms, reason=reason, dead=dead)
 
     async def renew(self, lease: Lease) -> Lease:
         """See `Journal.renew`."""

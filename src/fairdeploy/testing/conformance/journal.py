@@ -108,19 +108,22 @@ class JournalConformance(Reading, suite=True):
                     tasks.start_soon(take, (one, two)[number % 2], f"h{number}")
         expect(ends == {"taken": 1, "refused": self.crowd - 1}, "exactly one may take over", ends)
 
-    async def test_a_live_lease_is_not_taken_but_by_force(self, opened: Opened[Journal]) -> None:
-        """A renewal keeps it live, and does not change the epoch."""
+    async def test_a_live_lease_is_taken_from_the_dead_only(self, opened: Opened[Journal]) -> None:
+        """A renewal keeps it live, and does not change the epoch; who takes it names whom it believes dead."""
         async with opened() as journal:
             lease = await journal.renew(await journal.begin("r1", _written.plan(), "me", _LONG))
-            with pytest.raises(LeaseHeld):
-                await journal.take("r1", "you", _LONG, reason="why not")
+            for dead in (None, "nobody"):
+                with pytest.raises(LeaseHeld):
+                    await journal.take("r1", "you", _LONG, reason="why not", dead=dead)
             before = await journal.read()
-            forced = await journal.take("r1", "you", _LONG, reason="seen dead", force=True)
+            taken = await journal.take("r1", "you", _LONG, reason="seen dead", dead="me")
+            with pytest.raises(LeaseHeld):
+                await journal.take("r1", "third", _LONG, reason="seen dead", dead="me")
             (*_, last) = await journal.read()
         expect(len(before) == 1, "neither a renewal nor a refusal is recorded", before)
-        expect(forced.epoch > lease.epoch, "a take-over must raise the epoch", (lease, forced))
-        expect(last.record == TookOver(holder="you", reason="seen dead"), "it must be recorded", last)
-        expect(last.epoch == forced.epoch, "under its own epoch", last)
+        expect(taken.epoch > lease.epoch, "a take-over must raise the epoch", (lease, taken))
+        expect(last.record == TookOver(holder="you", reason="seen dead"), "it must be recorded, once", last)
+        expect(last.epoch == taken.epoch, "under its own epoch", last)
 
     async def test_a_renewal_grants_the_time_anew(self, opened: Opened[Journal]) -> None:
         """The same epoch and holder, expiring later."""
@@ -138,7 +141,7 @@ class JournalConformance(Reading, suite=True):
         """`Fenced`, for append, renew and end, on every one of its targets; none of the records is there."""
         async with opened() as journal, opened() as other:
             lease = await journal.begin("r1", _written.plan("a", "b"), "me", _LONG)
-            await other.take("r1", "you", _LONG, reason="seen dead", force=True)
+            await other.take("r1", "you", _LONG, reason="seen dead", dead="me")
             before = await journal.read()
             with pytest.raises(Fenced):
                 await journal.append(lease, _WORD, _WORD)
@@ -157,7 +160,7 @@ class JournalConformance(Reading, suite=True):
             await journal.append(lease, _written.ended("r1"), end=True)
             for rollout in ("r1", "never"):
                 with pytest.raises(UnknownRollout):
-                    await journal.take(rollout, "you", _LONG, reason="expired", force=True)
+                    await journal.take(rollout, "you", _LONG, reason="expired", dead="me")
 
     async def test_the_end_gives_the_targets_back(self, opened: Opened[Journal]) -> None:
         """Nothing follows it, the targets are free, and the next epoch is higher."""
