@@ -25,8 +25,16 @@ _LAST_WORD = 10.0
 """Seconds to record that a rollout was not begun after all."""
 
 
-async def begun(desk: Desk, plan: Plan, on_conflict: OnConflict) -> tuple[Run, Journal]:
+async def begun(
+    desk: Desk, plan: Plan, on_conflict: OnConflict, *, just_made: bool = False
+) -> tuple[Run, Journal]:
     """Take the lease for a plan that still fits; if it does not, nothing has changed.
+
+    Args:
+        desk: What to act with.
+        plan: The plan.
+        on_conflict: See `OnConflict`.
+        just_made: Whether the plan was made a moment ago: then one look is enough, once the lease is taken.
 
     Raises:
         StalePlan: If a target has moved since the plan was made.
@@ -36,10 +44,10 @@ async def begun(desk: Desk, plan: Plan, on_conflict: OnConflict) -> tuple[Run, J
     """
     journal = desk.journal(plan)
     refuse_unbound(plan, desk.checks)
-    run = await _leased(desk, journal, plan, on_conflict)
+    run = await _leased(desk, journal, plan, on_conflict, just_made=just_made)
     try:
         # Somebody may have promoted between the first look and the lease.
-        await refuse_stale(plan, desk.backends)
+        await refuse_stale(plan, run.observe)
     except BaseException as error:
         with anyio.move_on_after(_LAST_WORD, shield=True):
             await ended(run, Outcome.ABORTED, reason=f"not begun: {str(error) or type(error).__name__}")
@@ -47,14 +55,17 @@ async def begun(desk: Desk, plan: Plan, on_conflict: OnConflict) -> tuple[Run, J
     return run, journal
 
 
-async def _leased(desk: Desk, journal: Journal, plan: Plan, on_conflict: OnConflict) -> Run:
+async def _leased(
+    desk: Desk, journal: Journal, plan: Plan, on_conflict: OnConflict, *, just_made: bool
+) -> Run:
     async def recover(info: RolloutInfo) -> None:
         await recover_one(desk, journal, info)
 
     targets = tuple(base.target.id for base in plan.bases)
     while True:
         await make_way(journal, targets, on_conflict, recover)
-        await refuse_stale(plan, desk.backends)
+        if not just_made:
+            await refuse_stale(plan, desk.observe)
         try:
             # Nothing may come between the lease and whoever gives it back.
             with anyio.CancelScope(shield=True):
@@ -64,3 +75,4 @@ async def _leased(desk: Desk, journal: Journal, plan: Plan, on_conflict: OnConfl
             # Of several that waited, another one was faster.
             if on_conflict == "refuse":
                 raise
+            just_made = False

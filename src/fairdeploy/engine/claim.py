@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairdeploy.engine.decide import Quiesce, Route
-from fairdeploy.engine.perform import perform
 from fairdeploy.errors import FairdeployError, Fenced
 from fairdeploy.model import Retried
 
 if TYPE_CHECKING:
-    from fairdeploy.engine.decide import Effect
     from fairdeploy.engine.run import Run
-    from fairdeploy.model import Base
 
 __all__ = ["claim"]
 
@@ -33,12 +30,12 @@ async def claim(run: Run) -> None:
         if base.target.id not in run.history.touched:
             continue
         try:
-            await _tell(run, base, Quiesce(frozenset()))
+            await run.apply(Quiesce(frozenset()), base, step=_CLAIM)
             router = run.backend(base).router
             if router is not None and base.target.endpoint is not None:
                 written = (await router.observe(base.target)).written
                 if written is not None:
-                    await _tell(run, base, Route(written))
+                    await run.apply(Route(written), base, step=_CLAIM)
         except Fenced:
             raise
         except FairdeployError as error:
@@ -46,13 +43,3 @@ async def claim(run: Run) -> None:
                 raise
             # What is refused for good must not keep the traffic from going back.
             await run.record(Retried(step=_CLAIM, error=f"{type(error).__name__}: {error}"))
-
-
-async def _tell(run: Run, base: Base, effect: Effect) -> None:
-    await perform(
-        effect,
-        backend=run.backend(base),
-        base=base,
-        plan=run.history.plan,
-        fence=await run.tenure.fence(_CLAIM),
-    )

@@ -94,6 +94,11 @@ class Control:
         return self.paused or bool(self.holds)
 
     @property
+    def free(self) -> bool:
+        """Whether nothing keeps the next step from beginning."""
+        return self.stopped is None and not self.frozen
+
+    @property
     def gone(self) -> bool:
         """Whether this process is to act no more, wherever it is; whoever comes next goes on."""
         return isinstance(self.stopped, Leave) and self.stopped.why == "gone"

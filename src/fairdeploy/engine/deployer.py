@@ -12,10 +12,11 @@ from fairdeploy.engine.ends import share_percent
 from fairdeploy.engine.history import History
 from fairdeploy.engine.hosting import OnExit, hosted
 from fairdeploy.engine.lease import OnConflict, make_way, outcome, refuse_unknown
-from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, sealed
+from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, releases_of, sealed
 from fairdeploy.engine.recoverer import recover_all, recover_one
 from fairdeploy.engine.rollout import Rollout
 from fairdeploy.engine.status import Status
+from fairdeploy.engine.verb import carry, through
 from fairdeploy.engine.versions import previous_verified
 from fairdeploy.errors import (
     DeploymentError,
@@ -175,7 +176,7 @@ class Deployer:
             await make_way(place.journal, (target.id,), on_conflict, self._recover)
             plan = await self.plan(target, release, strategy, backend=backend)
             try:
-                result = await self._through(plan, on_conflict)
+                result = await through(self._desk, plan, on_conflict)
             except StalePlan:
                 # Another one that waited was faster: plan again for what it has left.
                 if on_conflict == "refuse":
@@ -184,10 +185,6 @@ class Deployer:
             if result.promoted:
                 return result
             raise DeploymentError(await self._failure(plan, result), result)
-
-    async def _through(self, plan: Plan, on_conflict: OnConflict = "refuse") -> RolloutResult:
-        async with self.run(plan, on_conflict=on_conflict) as rollout:
-            return await rollout.result()
 
     async def _failure(self, plan: Plan, result: RolloutResult) -> str:
         events = await self._desk.journal(plan).read(result.rollout)
@@ -206,7 +203,7 @@ class Deployer:
         """
         name, place, now = await self._standing(target, backend)
         release = (await known_releases(place.journal, target)).get(str(now.stable))
-        return await self._verb(scale_plan(target, now, replicas, release=release), name, place)
+        return await carry(self._desk, scale_plan(target, now, replicas, release=release), name)
 
     async def restart(self, target: Target, *, backend: str | None = None) -> RolloutResult:
         """Replace every instance of the stable revision, one after the other, without losing requests.
@@ -221,7 +218,7 @@ class Deployer:
         if release is None:
             msg = f"the release of {now.stable!r} at {target.id!r} is in no plan of this journal: deploy it instead"
             raise Refused(msg)
-        return await self._verb(restart_plan(target, now, release), name, place)
+        return await carry(self._desk, restart_plan(target, now, release), name)
 
     async def _standing(self, target: Target, backend: str | None) -> tuple[str, Backend, Deployment]:
         name, place = self._place(backend, target)
@@ -230,14 +227,6 @@ class Deployer:
             msg = f"nothing is deployed at {target.id!r}: deploy a release there first"
             raise UnknownTarget(msg)
         return name, place, now
-
-    async def _verb(self, plan: Plan, name: str, place: Backend) -> RolloutResult:
-        plan = await completed(plan, backend=place, name=name, checks={})
-        result = await self._through(plan)
-        if result.promoted:
-            return result
-        msg = f"{plan.strategy} of {plan.bases[0].target.id!r} failed: {result}"
-        raise DeploymentError(msg, result)
 
     # Going back.
 
@@ -271,10 +260,10 @@ class Deployer:
         name, place, now = await self._standing(target, backend)
         infos = await place.journal.rollouts(target.id)
         revision = previous_verified(target.id, infos, now.stable, to)
-        release = (await known_releases(place.journal, target))[revision]
+        release = releases_of(infos)[revision]
         plan = rollback_plan(target, now, release, capabilities=place.capabilities)
         plan = await completed(plan, backend=place, name=name, checks={})
-        result = await self._through(plan)
+        result = await through(self._desk, plan)
         if result.promoted:
             return result
         msg = f"rollback of {target.id!r} to {revision!r} failed: {result}"

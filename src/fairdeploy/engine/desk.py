@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, final
 
 from fairdeploy.engine.control import Control
 from fairdeploy.engine.history import History
-from fairdeploy.engine.planning import callables
+from fairdeploy.engine.planning import callables, observed
 from fairdeploy.engine.run import Run
 from fairdeploy.engine.tenure import Tenure
 from fairdeploy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fairdeploy.model import Check, Event, Plan
+    from fairdeploy.model import Base, Check, Deployment, Event, Plan
     from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, Lease
 
 __all__ = ["Desk"]
@@ -48,6 +48,10 @@ class Desk:
         except KeyError:
             msg = f"there is no backend {name!r}; this Deployer has {sorted(self.backends)!r}"
             raise InvalidInput(msg) from None
+
+    async def observe(self, base: Base) -> Deployment:
+        """Return what is there now."""
+        return await observed(self.backend(base.backend), base.target)
 
     def journal(self, plan: Plan) -> Journal:
         """Return the one journal of a plan's backends.

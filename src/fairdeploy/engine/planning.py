@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Backend, HealthCheck, Journal, Strategy
+    from fairdeploy.protocols import Backend, HealthCheck, Journal, RolloutInfo, Strategy
 
 __all__ = [
     "callables",
@@ -38,6 +38,7 @@ __all__ = [
     "refuse_stale",
     "refuse_unbound",
     "refuse_unfit",
+    "releases_of",
     "sealed",
 ]
 
@@ -127,21 +128,26 @@ async def known_releases(journal: Journal, target: Target) -> Mapping[RevisionId
     Raises:
         JournalError: If they cannot be read.
     """
-    return {
-        revision: release
-        for info in await journal.rollouts(target.id)
-        for revision, release in info.plan.releases.items()
-    }
+    return releases_of(await journal.rollouts(target.id))
 
 
-async def refuse_stale(plan: Plan, backends: Mapping[str, Backend]) -> None:
+def releases_of(infos: Iterable[RolloutInfo]) -> Mapping[RevisionId, Release]:
+    """Return every release in the plans of some rollouts."""
+    return {revision: release for info in infos for revision, release in info.plan.releases.items()}
+
+
+async def refuse_stale(plan: Plan, see: Callable[[Base], Awaitable[Deployment]]) -> None:
     """Refuse a plan whose targets have moved since it was made.
+
+    Args:
+        plan: The plan.
+        see: Tells what is there now.
 
     Raises:
         StalePlan: If one has; the message says what moved.
     """
     for base in plan.bases:
-        now = await observed(backends[base.backend], base.target)
+        now = await see(base)
         if now.fingerprint == base.fingerprint:
             continue
         moved = []

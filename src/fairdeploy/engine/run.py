@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
+from fairdeploy.engine.perform import perform
 from fairdeploy.engine.world import Seen, look
-from fairdeploy.model import Base, Record, RolloutId, Step, TargetId
+from fairdeploy.model import Base, Deployment, Record, RolloutId, Step, TargetId
 
 if TYPE_CHECKING:
     from fairdeploy.engine.control import Control
+    from fairdeploy.engine.decide import Effect
     from fairdeploy.engine.history import History
     from fairdeploy.engine.tenure import Tenure
     from fairdeploy.protocols import Backend, Clock, HealthCheck
 
 __all__ = ["Run", "StepFailed"]
+
+_RECENT_S = 0.05
+"""How long a look is as good as a new one where nothing was applied since: half the interval
+of the fastest probes, so that nothing newer would be known."""
 
 
 class StepFailed(Exception):
@@ -45,6 +51,8 @@ class Run:
     control: Control
     clock: Clock
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    _looks: dict[TargetId, tuple[float, Seen]] = field(default_factory=dict)
+    _applied: int = 0
 
     async def record(self, *records: Record, end: bool = False) -> None:
         """Append to the journal, then to the history: in this order, so that nothing is known that is not durable.
@@ -66,9 +74,39 @@ class Run:
         """Return the backend that a base lives on."""
         return self.backends[base.backend]
 
-    async def look(self, base: Base) -> Seen:
-        """Observe a target."""
-        return await look(self.backend(base), base)
+    async def look(self, base: Base, *, recent: bool = False) -> Seen:
+        """Observe a target.
+
+        Args:
+            base: Of the target.
+            recent: Whether a look of a moment ago will do, if nothing was applied since.
+        """
+        at, applied = self.clock.monotonic(), self._applied
+        known = self._looks.get(base.target.id)
+        if recent and known is not None and at - known[0] <= _RECENT_S:
+            return known[1]
+        seen = await look(self.backend(base), base)
+        if applied == self._applied:
+            self._looks[base.target.id] = (at, seen)
+        return seen
+
+    async def apply(self, effect: Effect, base: Base, *, step: str) -> None:
+        """Apply an effect with a step's key; see `perform`. What was seen before it is forgotten."""
+        fence = await self.tenure.fence(step)
+        self._forget()
+        try:
+            await perform(effect, backend=self.backend(base), base=base, plan=self.history.plan, fence=fence)
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget every look, those under way included."""
+        self._applied += 1
+        self._looks.clear()
+
+    async def observe(self, base: Base) -> Deployment:
+        """Return what is there now."""
+        return (await self.look(base)).deployment
 
     async def look_everywhere(self) -> Mapping[TargetId, Seen]:
         """Observe every target that the rollout has touched."""

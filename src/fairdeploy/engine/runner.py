@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import anyio
@@ -154,9 +155,13 @@ async def _forward(run: Run) -> Stop | Leave | None:
 
 
 async def _steps(run: Run, watches: list[Watch]) -> Stop | Leave | None:
+    left, intended = run.history.left, False
     try:
-        for step in run.history.left:
-            await _step(run, step, watches)
+        for step, then in zip_longest(left, left[1:]):
+            if not intended:
+                await _thawed(run)
+                await run.record(Intended(step=step.id))
+            intended = await _step(run, step, then, watches)
     except Stopped:
         return run.control.stopped
     except Fenced:
@@ -180,15 +185,23 @@ async def _failed(run: Run, failure: StepFailed) -> Stop | Leave:
     return Leave(why="ended")
 
 
-async def _step(run: Run, step: Step, watches: list[Watch]) -> None:
+async def _thawed(run: Run) -> None:
     if not run.history.promoting:
         await run.control.thawed()
+
+
+async def _step(run: Run, step: Step, then: Step | None, watches: list[Watch]) -> bool:
+    """Carry a step out that is intended; return whether the next one is intended by the same record.
+
+    One write instead of two, where nothing keeps the next step from beginning.
+    """
     run.control.step = step.id
-    await run.record(Intended(step=step.id))
     detail = await carry_out(run, step)
     await _last_look(run, step, watches)
-    await run.record(Settled(step=step.id, detail=detail))
+    on = then is not None and (run.history.promoting or run.control.free)
+    await run.record(Settled(step=step.id, detail=detail), *([Intended(step=then.id)] if then and on else []))
     run.control.mark_settled(step.id, shift=isinstance(step, Shift))
+    return on
 
 
 async def _last_look(run: Run, step: Step, watches: list[Watch]) -> None:

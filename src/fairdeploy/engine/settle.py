@@ -20,7 +20,6 @@ from fairdeploy.engine.decide import (
     decide,
     decide_mark,
 )
-from fairdeploy.engine.perform import perform
 from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.errors import FairdeployError, Fenced, StartError
 from fairdeploy.model import Base, Drain, Progressed, Promote, Retire, Retried, Shift
@@ -101,6 +100,7 @@ class _Settling:
     next_for: _Decide
     interruptible: bool
     began: float = 0.0
+    looked: bool = False
     pause: float = _FIRST_PAUSE
     asked: Effect | None = None
     asked_at: float = 0.0
@@ -130,7 +130,9 @@ class _Settling:
             await self._breathe()
 
     async def _once(self) -> str | None:
-        seen = await self.run.look(self.base)
+        # The look that ended the step before, or by which the way back was found, will do to begin with.
+        seen = await self.run.look(self.base, recent=not self.looked)
+        self.looked = True
         decision = self.next_for(seen)
         match decision:
             case Done():
@@ -161,13 +163,7 @@ class _Settling:
         if effect != self.asked:
             self.pause = 0.0
         self.asked, self.asked_at = effect, self._now()
-        await perform(
-            effect,
-            backend=self.run.backend(self.base),
-            base=self.base,
-            plan=self.run.history.plan,
-            fence=await self.run.tenure.fence(self.step.id),
-        )
+        await self.run.apply(effect, self.base, step=self.step.id)
 
     async def _endure(self, error: FairdeployError) -> None:
         """Try again what may pass; fail on what will not."""

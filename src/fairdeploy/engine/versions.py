@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fairdeploy.engine.planning import releases_of
 from fairdeploy.errors import RollbackError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def previous_verified(
             return before[-1]
         msg = f"target {target!r} has no verified revision before {stable!r} to go back to"
         raise RollbackError(msg)
-    releases = {revision: release for info in infos for revision, release in info.plan.releases.items()}
+    releases = releases_of(infos)
     fitting = [revision for revision in line if to == revision or releases[revision].version == to]
     if fitting:
         return fitting[-1]

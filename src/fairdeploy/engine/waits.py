@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 from fairdeploy.engine.control import Stop
 from fairdeploy.engine.decide import Route
-from fairdeploy.engine.perform import perform
 from fairdeploy.engine.world import wanted_routes
 from fairdeploy.errors import FairdeployError, Fenced
 from fairdeploy.model import Await, Bake, Base, Parked, Resumed, Retried, Window
@@ -62,13 +61,7 @@ async def _keep_members(run: Run, step: Bake, base: Base) -> None:
             and seen.traffic.written is not None
             and seen.traffic.written.pools != routes.pools
         ):
-            await perform(
-                Route(routes),
-                backend=backend,
-                base=base,
-                plan=run.history.plan,
-                fence=await run.tenure.fence(step.id),
-            )
+            await run.apply(Route(routes), base, step=step.id)
     except Fenced:
         raise
     except FairdeployError as error:
