@@ -71,10 +71,10 @@ async def test_secrets_reach_the_application_and_nothing_else(
 
 
 async def test_jobs_are_given_the_secrets_too(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A migration needs the password of the database."""
+    """A migration needs the password of the database; what it says of it is masked."""
     monkeypatch.setenv("DEPLOY_PASSWORD", FROM_ENV)
     release = serving(env={"PASSWORD": SecretRef.env("DEPLOY_PASSWORD")})
-    job = Job("show", command=["sh", "-c", 'test "${#PASSWORD}" = 32'])
+    job = Job("show", command=["sh", "-c", 'echo "as $PASSWORD"; test "${#PASSWORD}" = 32'])
 
     state = await until(
         lambda: backend.execute(TARGET, release.revision, release, job, FENCE),
@@ -82,6 +82,7 @@ async def test_jobs_are_given_the_secrets_too(backend: LocalBackend, monkeypatch
     )
 
     assert state.phase == "succeeded", state
+    assert state.output == ("as [secret]",)
 
 
 async def test_secrets_go_with_their_revision(

@@ -75,11 +75,13 @@ class SecretRef:
                 msg = f"secret variable {self.key!r} is not set in this process: export it and run again"
                 raise Unbound(msg)
             return value
+        failure = ""
         try:
             return Path(self.key).read_text(encoding="utf-8").removesuffix("\n")
         except (OSError, UnicodeDecodeError) as error:
-            msg = f"secret file {self.key!r} cannot be read ({type(error).__name__}): check that it exists and its mode"
-            raise Unbound(msg) from None
+            failure = type(error).__name__  # no more of it: a decoder's error holds what it could not decode
+        msg = f"secret file {self.key!r} cannot be read ({failure}): check that it exists and its mode"
+        raise Unbound(msg)
 
     def sealed(self, fingerprint: str) -> SecretRef:
         """Return the reference with the fingerprint of its present value."""

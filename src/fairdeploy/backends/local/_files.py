@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 _MODE = 0o700
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and what is missing above it, private too: pathlib leaves those as open as the umask says.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    try:
+        path.mkdir(mode=_MODE, exist_ok=True)
+    except FileNotFoundError:
+        make_folder(path.parent)
+        path.mkdir(mode=_MODE, exist_ok=True)
+
+
 def private_folder(path: Path) -> Path:
     """Make a folder (and those above it) that only its owner can enter, and return it.
 
@@ -26,7 +40,7 @@ def private_folder(path: Path) -> Path:
         StateError: If it cannot be made, is not a folder, is somebody else's, or holds things and is open to others.
     """
     try:
-        path.mkdir(mode=_MODE, parents=True, exist_ok=True)
+        make_folder(path)
         found = path.stat()
         if found.st_uid != os.geteuid():
             raise StateError(
@@ -87,16 +101,24 @@ def read_json(path: Path) -> dict[str, JSON] | None:
         StateError: If it cannot be read or is damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = _object(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise StateError(
             f"file {str(path)!r} cannot be read ({type(error).__name__}): restore or remove it"
         ) from error
-    if not isinstance(found, dict):
-        raise StateError(f"file {str(path)!r} holds no JSON object: restore or remove it")
-    return cast("dict[str, JSON]", found)
+    if found is None:
+        raise StateError(f"file {str(path)!r} is damaged, it holds no JSON object: restore or remove it")
+    return found
+
+
+def _object(path: Path) -> dict[str, JSON] | None:
+    """Return the JSON object in a file, or ``None`` if there is none: a parser's error would hold the text, secrets and all."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cast("dict[str, JSON]", found) if isinstance(found, dict) else None
+    return None
 
 
 def remove_files(paths: Iterable[Path]) -> None:

@@ -44,7 +44,7 @@ def daemon(home: str, socket: str) -> str:
                     "pidfile": f"{home}/supervisord.pid",
                     "childlogdir": home,
                     "directory": "/",
-                    "umask": "022",  # what programs inherit; the folders are private
+                    "umask": "077",
                     "identifier": "fairdeploy",
                 },
             ),
@@ -66,6 +66,7 @@ def program(each: Program, cwd: str, log: str) -> str:
     values: dict[str, str | int] = {
         "command": shlex.join(each.argv),
         "directory": cwd,
+        "umask": "022",
         "autostart": str(bool(each.restart)).lower(),
         "autorestart": "unexpected" if each.restart == "on-failure" else str(each.restart).lower(),
         "exitcodes": 0,

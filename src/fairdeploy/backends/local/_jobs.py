@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from fairdeploy.backends.local import _files, _program, _scan, _starting, _tail
+from fairdeploy.backends.local import _files, _hidden, _program, _scan, _starting, _tail
 from fairdeploy.protocols.backend import JobState
 from fairdeploy.protocols.keeper import Program
 
@@ -45,7 +45,7 @@ async def execute(
     if not spec.exists():
         await anyio.to_thread.run_sync(_write, layout, revision, release, job, folder)
         await keeper.start(program)
-    output = await anyio.to_thread.run_sync(_tail.last, log, _LINES)
+    output = await anyio.to_thread.run_sync(_said, layout, revision, release, log)
     ended = _files.read_json(result)
     if ended is not None:
         code = _scan.number(ended, "exit_code")
@@ -61,6 +61,11 @@ async def execute(
         code = _scan.number(ended, "exit_code")
         return JobState(phase="failed" if code else "succeeded", exit_code=code, output=output)
     return JobState(phase="failed", exit_code=None if state is None else state.exit_code, output=output)
+
+
+def _said(layout: Layout, revision: RevisionId, release: Release, log: Path) -> tuple[str, ...]:
+    secrets = _starting.template(layout, revision, release).secrets
+    return _hidden.hide(_tail.last(log, _LINES), _hidden.values(secrets))
 
 
 async def stop(keeper: Keeper, layout: Layout, revision: RevisionId) -> None:

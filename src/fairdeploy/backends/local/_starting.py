@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairdeploy.backends.local import _files, _program, launch
+from fairdeploy.backends.local._hidden import Hidden
 from fairdeploy.backends.local._record import Record
 from fairdeploy.errors import StartError, StateError, Unbound
 from fairdeploy.model.canonical import plain
@@ -93,7 +95,7 @@ def write(layout: Layout, revision: RevisionId, release: Release) -> None:
     for name, text in release.config.items():
         path = folder / "config" / name
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _files.make_folder(path.parent)
         except OSError as error:
             raise StateError(
                 f"config file {name!r} cannot be written ({error.strerror}): rename it"
@@ -105,19 +107,17 @@ def write(layout: Layout, revision: RevisionId, release: Release) -> None:
 
 def _secrets(layout: Layout, revision: RevisionId, release: Release) -> None:
     path = layout.secrets(revision)
-    stored = _files.read_json(path) or {}
+    stored = {key: Hidden(value) for key, value in (_files.read_json(path) or {}).items()}
     values: dict[str, str] = {}
     for ref in release.secrets.values():
-        if ref.source == "env" and ref.key in stored:
-            values[ref.key] = str(stored[ref.key])
-        elif ref.source == "env":
-            values[ref.key] = ref.resolve()
+        if ref.source == "env":
+            values[ref.key] = stored[ref.key] if ref.key in stored else Hidden(ref.resolve())
         elif "\0" in ref.resolve():  # read here to be refused now rather than at start; not kept
             raise Unbound(
                 f"secret file {ref.key!r} holds a NUL, which no environment variable can: encode it"
             )
     if values and values != stored:
-        _files.write_json(path, dict(values))
+        _files.write_text(path, Hidden(json.dumps(values)))
 
 
 def program(layout: Layout, record: Record) -> Program:

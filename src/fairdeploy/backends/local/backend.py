@@ -14,13 +14,13 @@ import anyio.to_thread
 from fairdeploy.backends.local import (
     _files,
     _guarding,
+    _hidden,
     _jobs,
     _lock,
     _opening,
     _parts,
     _scan,
     _starting,
-    _tail,
     _watching,
 )
 from fairdeploy.backends.local._home import Home
@@ -284,14 +284,9 @@ class LocalBackend:
     async def tail(
         self, target: Target, revision: RevisionId, lines: int
     ) -> Mapping[InstanceId, tuple[str, ...]]:
-        """Return the last lines that each instance has written."""
+        """Return the last lines that each instance has written; a mask stands for each secret that it was given."""
         layout = self._layout(target)
-        found = await anyio.to_thread.run_sync(_scan.records, layout)
-        return {
-            record.id: await anyio.to_thread.run_sync(_tail.last, layout.log(record.id), lines)
-            for record in found
-            if record.revision == revision
-        }
+        return await anyio.to_thread.run_sync(_hidden.last_words, layout, revision, lines)
 
     def _layout(self, target: Target) -> Layout:
         return Layout(self._folder, target.id)

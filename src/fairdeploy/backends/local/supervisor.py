@@ -185,7 +185,7 @@ class SupervisorKeeper:
             )
             argv, env = _program.launching(f"{home.path}/programs/{spec.name}", home.plain), {}
         try:
-            log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _files.make_folder(log.parent)
         except OSError as error:
             raise StartError(f"log folder {str(log.parent)!r} cannot be made ({error.strerror})") from error
         each = replace(program, argv=argv, env=env)
@@ -259,6 +259,7 @@ class SupervisorKeeper:
                 text=True,
                 check=False,
                 timeout=30,
+                umask=0o077,  # its log is opened before its configuration is read
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StateError(

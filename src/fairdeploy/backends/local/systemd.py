@@ -86,7 +86,7 @@ class SystemdKeeper:
             properties = await self._properties(program)
             _files.private_folder(self._programs)
             try:
-                Path(program.log).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _files.make_folder(Path(program.log).parent)
             except OSError as error:
                 raise StartError(
                     f"log of program {program.name!r} cannot be written ({error.strerror})"

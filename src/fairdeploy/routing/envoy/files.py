@@ -30,12 +30,21 @@ def make(folder: Path) -> None:
         RouterError: If it cannot be created.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _mkdir(folder)
         folder.chmod(0o700)
     except OSError as exc:
         raise RouterError(
             f"the router's folder {str(folder)!r} cannot be made ({exc.strerror}): give one that this user may write to"
         ) from exc
+
+
+def _mkdir(folder: Path) -> None:
+    """Make a folder and what is missing above it, private too: pathlib leaves those as open as the umask says."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        _mkdir(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def write(folder: Path, name: str, content: bytes) -> None:
