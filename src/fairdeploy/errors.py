@@ -20,6 +20,7 @@
     │   ├── StartError                     an instance did not come up; carries its last words
     │   └── StateError                     the state folder is unusable or from elsewhere
     ├── RouterError                        traffic could not be read or changed
+    ├── MetricsError                       a source of metrics has no answer, or none that can be used
     ├── KnowledgeError                     a source of knowledge has no answer
     ├── DeadlineExceeded                   a phase did not finish in its time
     ├── DeploymentError                    a rollout that did not promote; carries the result
@@ -49,6 +50,7 @@ __all__ = [
     "JournalError",
     "KnowledgeError",
     "LeaseHeld",
+    "MetricsError",
     "MissingDependency",
     "RecordError",
     "Refused",
@@ -168,6 +170,12 @@ class StateError(BackendError):
 
 class RouterError(FairdeployError):
     """The router could not be read, or refused a configuration."""
+
+    retryable = True
+
+
+class MetricsError(FairdeployError):
+    """A source of metrics cannot be reached in time, or answers what cannot be counted with."""
 
     retryable = True
 

@@ -40,6 +40,7 @@ from fairdeploy.model.record import (
 from fairdeploy.model.release import Release, RevisionId
 from fairdeploy.model.result import Outcome, RolloutId, RolloutResult
 from fairdeploy.model.secret import SecretRef
+from fairdeploy.model.source import BoundSource, PrometheusSource, RouterSource, Source
 from fairdeploy.model.split import WHOLE, Split
 from fairdeploy.model.step import (
     MATCH_STABLE,
@@ -76,6 +77,7 @@ __all__ = [
     "Base",
     "Began",
     "BoundCheck",
+    "BoundSource",
     "Capability",
     "Check",
     "CheckResult",
@@ -112,6 +114,7 @@ __all__ = [
     "Probe",
     "Probes",
     "Progressed",
+    "PrometheusSource",
     "Promote",
     "Record",
     "Release",
@@ -123,6 +126,7 @@ __all__ = [
     "RevisionId",
     "RolloutId",
     "RolloutResult",
+    "RouterSource",
     "Routes",
     "RunJob",
     "Scale",
@@ -130,6 +134,7 @@ __all__ = [
     "SecretRef",
     "Settled",
     "Shift",
+    "Source",
     "Split",
     "Start",
     "Step",

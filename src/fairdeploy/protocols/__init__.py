@@ -9,6 +9,7 @@ from fairdeploy.protocols.journal import Journal, RolloutInfo
 from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
 from fairdeploy.protocols.knowledge import KnowledgeOrigin, KnowledgeSource, Passage
 from fairdeploy.protocols.lease import Fence, Lease
+from fairdeploy.protocols.metrics import MetricSource
 from fairdeploy.protocols.preflight import Preflight
 from fairdeploy.protocols.router import TrafficRouter
 from fairdeploy.protocols.strategy import Strategy
@@ -24,6 +25,7 @@ __all__ = [
     "KnowledgeOrigin",
     "KnowledgeSource",
     "Lease",
+    "MetricSource",
     "Passage",
     "Preflight",
     "Program",

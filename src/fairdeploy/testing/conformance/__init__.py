@@ -1,7 +1,7 @@
 """Standard tests for what others implement: derive from one, give a fixture, and run pytest.
 
-`BackendConformance`, `TrafficRouterConformance`, `JournalConformance` and `HealthCheckConformance` hold a
-test for each sentence of the contracts in `fairdeploy.protocols`. They need pytest:
+`BackendConformance`, `TrafficRouterConformance`, `JournalConformance`, `HealthCheckConformance` and
+`MetricSourceConformance` hold a test for each sentence of the contracts in `fairdeploy.protocols`. They need pytest:
 ``pip install "fairdeploy[conformance]"``.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from fairdeploy.testing.conformance.backend import BackendConformance
 from fairdeploy.testing.conformance.health import Condition, HealthCheckConformance, Subjects
 from fairdeploy.testing.conformance.journal import JournalConformance
+from fairdeploy.testing.conformance.metrics import Counted, MetricSourceConformance
 from fairdeploy.testing.conformance.router import TrafficRouterConformance
 from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
 from fairdeploy.testing.conformance.visitors import LoopbackVisitors, Visitors, loopback
@@ -18,9 +19,11 @@ __all__ = [
     "BackendConformance",
     "Condition",
     "Conformance",
+    "Counted",
     "HealthCheckConformance",
     "JournalConformance",
     "LoopbackVisitors",
+    "MetricSourceConformance",
     "Opened",
     "Subjects",
     "TrafficRouterConformance",
