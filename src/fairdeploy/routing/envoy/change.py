@@ -16,13 +16,13 @@ from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.delivery import Rejected, awaited, deliver, is_delivered, put, reason, tidy
 from fairdeploy.routing.envoy.document import address
 from fairdeploy.routing.envoy.documents import whole
-from fairdeploy.routing.envoy.files import held, make, read, wipe, write
+from fairdeploy.routing.envoy.files import held, make, read, write
 from fairdeploy.routing.envoy.hosts import busy, hosts
 from fairdeploy.routing.envoy.listeners import bootstrap
 from fairdeploy.routing.envoy.places import assign, pruned
 from fairdeploy.routing.envoy.process import BOOTSTRAP, forget_memory, link, program, program_name, workers
 from fairdeploy.routing.envoy.routes import route_table
-from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
+from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, gone_at, leave, load
 from fairdeploy.routing.envoy.statistics import Loaded, loaded
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ _MOST_BASE_ID: Final = 400_000_000  # Envoy multiplies it by ten, in 32 bits
 async def change(site: Site, routes: Routes, fence: Fence) -> None:
     """Make a target's Envoy serve by a routing document; see `EnvoyRouter.apply`."""
     site.target.address  # noqa: B018 - refuses a target without an endpoint before anything is written
-    make(site.folder)
     async with held(site.folder):
         before = load(site.folder)
         fenced(before, site, fence)
+        make(site.folder)
         seen = await _seen(site.folder)
         settled = before is not None and seen is not None and is_delivered(site.folder, whole(before), seen)
         known = before or _fresh(site)
@@ -75,7 +75,7 @@ async def forget(site: Site, fence: Fence) -> None:
         fenced(state, site, fence)
         for process in range(1 + (state.process if state else 0)):
             await site.keeper.stop(program_name(site.target, process))
-        wipe(site.folder)
+        leave(site.folder, fence.epoch)
         if state:
             forget_memory(state.base_id)
 
@@ -89,7 +89,7 @@ async def _switch(
         await _bring(site, after, before if settled else None, seen)
     except Rejected:
         with anyio.CancelScope(shield=True):
-            await _back(site, before)
+            await _back(site, before, after.epoch)
         raise
     tidy(site.folder, after)
 
@@ -104,11 +104,11 @@ async def _bring(site: Site, state: State, served: State | None, seen: Loaded | 
         await _start(site, state)
 
 
-async def _back(site: Site, before: State | None) -> None:
+async def _back(site: Site, before: State | None, epoch: int) -> None:
     """Return to what was served before. Bounded: every wait in it has a deadline."""
     if before is None:
         await site.keeper.stop(program_name(site.target, 0))
-        wipe(site.folder)
+        leave(site.folder, epoch)
         return
     write(site.folder, STATE_FILE, encode(before))
     put(site.folder, before)
@@ -164,11 +164,12 @@ def fenced(state: State | None, site: Site, fence: Fence) -> None:
     """Refuse a holder that has been taken over.
 
     Raises:
-        Fenced: If the state was written under a later epoch.
+        Fenced: If the state was written, or the folder removed, under a later epoch.
     """
-    if state is not None and fence.epoch < state.epoch:
+    epoch = gone_at(site.folder) if state is None else state.epoch
+    if fence.epoch < epoch:
         raise Fenced(
-            f"epoch {fence.epoch} may not change the routes of {site.target.id!r}: epoch {state.epoch} has taken over"
+            f"epoch {fence.epoch} may not change the routes of {site.target.id!r}: epoch {epoch} has taken over"
         )
 
 

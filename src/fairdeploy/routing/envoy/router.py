@@ -14,7 +14,7 @@ from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.change import change, forget
 from fairdeploy.routing.envoy.counts import counters, counts
 from fairdeploy.routing.envoy.delivery import is_delivered, reason, refusals
-from fairdeploy.routing.envoy.documents import whole
+from fairdeploy.routing.envoy.documents import Document, whole
 from fairdeploy.routing.envoy.hosts import healthy, hosts, in_flight
 from fairdeploy.routing.envoy.site import Site
 from fairdeploy.routing.envoy.state import State, load
@@ -64,6 +64,7 @@ class EnvoyRouter:
         self._keeper = keeper
         self._binary = binary
         self._served: dict[TargetId, State] = {}
+        self._made: dict[TargetId, tuple[State, list[Document]]] = {}
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -92,7 +93,7 @@ class EnvoyRouter:
         if state is None:
             return Traffic(in_flight={}, streams=0)
         seen = await _patiently(site, lambda: loaded(site.folder))
-        documents = whole(state)
+        documents = self._documents(target, state)
         acknowledged = is_delivered(site.folder, documents, seen)
         if not acknowledged and (refused := refusals(documents, seen)):
             raise RouterError(f"Envoy refused {refused!r} of {target.id!r}:{reason(site.folder)}")
@@ -175,6 +176,13 @@ class EnvoyRouter:
         """
         self._served.pop(target.id, None)
         await upgrade(self._site(target))
+
+    def _documents(self, target: Target, state: State) -> list[Document]:
+        """Return a state's files, made once: whoever waits for them looks many times."""
+        made = self._made.get(target.id)
+        if made is None or made[0] != state:
+            made = self._made[target.id] = state, whole(state)
+        return made[1]
 
     def _site(self, target: Target) -> Site:
         folder = self._folder / target.app / target.environment

@@ -229,3 +229,18 @@ class TrafficRouterConformance(Counting, suite=True):
                 await other.remove(target, Fence(epoch=_OLDER, key="late"))
             seen = await router.observe(target)
         expect(seen.written == routes, "a refused effect must change nothing", seen)
+
+    async def test_an_older_epoch_is_refused_after_removal_too(
+        self, opened: Opened[TrafficRouter], visiting: Opened[Visitors], target: Target
+    ) -> None:
+        """A holder that wakes when all is over must not bring the routes back."""
+        if not self.fenced:
+            pytest.skip("it does not refuse older epochs")
+        async with visiting() as visitors, opened() as router, opened() as other:
+            routes = Routes((await self.pool(visitors, "old"),), split=Split.all_to("old"))
+            await self.served(router, target, routes)
+            await router.remove(target, Fence(epoch=_NEWER, key="newer"))
+            with pytest.raises(Fenced):
+                await other.apply(target, routes, Fence(epoch=_OLDER, key="late"))
+            seen = await router.observe(target)
+        expect(seen.written is None, "a refused effect must change nothing", seen)
