@@ -119,6 +119,13 @@ def nightly(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def crashpoints(session: nox.Session) -> None:
+    """Kill and stop a deploying program at every boundary there is, some hours; `-- --seconds 60` for a sample."""
+    sync(session, "test")
+    session.run("python", "-m", "tests.crash.matrix", *session.posargs)
+
+
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Print each budget beside its limit or peer; `uvx nox -s benchmarks -- NAME` for one."""
     sync(session, "test")

@@ -11,6 +11,7 @@ from tests.contracts import source
 
 OPEN = {
     "fairdeploy.testing.conformance": "a suite is used by deriving from it: pytest collects classes",
+    "fairdeploy.testing.crash.suite": "the same",
 }
 """Modules whose classes are made to be derived from, and why."""
 

@@ -1,0 +1,241 @@
+"""The places where a deploying program can die: before and after each record and each effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar, final
+
+from fairdeploy.protocols import Preflight
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from fairdeploy.model import (
+        Capability,
+        Command,
+        Counters,
+        Deployment,
+        Event,
+        InstanceId,
+        Job,
+        Plan,
+        Record,
+        Release,
+        RevisionId,
+        RolloutId,
+        Routes,
+        Settled,
+        Target,
+        TargetId,
+        Traffic,
+    )
+    from fairdeploy.protocols import (
+        Backend,
+        Fence,
+        JobState,
+        Journal,
+        Lease,
+        RolloutInfo,
+        TrafficRouter,
+    )
+
+__all__ = ["Gate", "gated"]
+
+T = TypeVar("T")
+
+
+class Gate(Protocol):
+    """What a program passes on its way to whatever others can see."""
+
+    async def at(self, boundary: str) -> None:
+        """Pass a boundary, stand still there, or never return.
+
+        Args:
+            boundary: Which, such as ``before append intended start``: the same for the same place of the same plan.
+        """
+        ...
+
+    async def reading(self) -> None:
+        """Pass before anything that only reads or renews. A program that has died must not come through."""
+        ...
+
+
+def gated(backend: Backend, gate: Gate) -> Backend:
+    """Return a backend, with its router and journal, whose every record and effect passes a gate before and after.
+
+    Give it to a `Deployer` in place of the backend.
+
+    Args:
+        backend: What is acted on.
+        gate: What is passed.
+    """
+    return _GatedBackend(backend, gate)
+
+
+async def _through(gate: Gate, what: str, call: Awaitable[T]) -> T:
+    """Await a call between its two boundaries."""
+    try:
+        await gate.at(f"before {what}")
+    except BaseException:
+        call.close()  # type: ignore[attr-defined]  # every call is a coroutine, and is not to be begun
+        raise
+    answer = await call
+    await gate.at(f"after {what}")
+    return answer
+
+
+def _step(fence: Fence) -> str:
+    return fence.key.partition(":")[2]
+
+
+def _words(record: Record) -> str:
+    """Name a record: its kind, and the step that it is about."""
+    step = getattr(record, "step", "")
+    return f"{record.kind} {step}".strip()
+
+
+@final
+class _GatedJournal:
+    """A journal seen through a gate."""
+
+    def __init__(self, journal: Journal, gate: Gate) -> None:
+        self._journal = journal
+        self._gate = gate
+
+    @property
+    def key(self) -> bytes:
+        return self._journal.key
+
+    async def begin(self, rollout: RolloutId, plan: Plan, holder: str, ttl_ms: int) -> Lease:
+        return await _through(self._gate, "begin", self._journal.begin(rollout, plan, holder, ttl_ms))
+
+    async def take(
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+    ) -> Lease:
+        call = self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+        return await _through(self._gate, "take", call)
+
+    async def renew(self, lease: Lease) -> Lease:
+        await self._gate.reading()
+        return await self._journal.renew(lease)
+
+    async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
+        what = "append " + " and ".join(_words(record) for record in records)
+        return await _through(self._gate, what, self._journal.append(lease, *records, end=end))
+
+    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+        return await _through(self._gate, f"send {_words(record)}", self._journal.send(rollout, record))
+
+    async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
+        await self._gate.reading()
+        return await self._journal.read(rollout, since=since)
+
+    async def rollouts(
+        self, target: TargetId | None = None, *, unfinished: bool = False
+    ) -> tuple[RolloutInfo, ...]:
+        await self._gate.reading()
+        return await self._journal.rollouts(target, unfinished=unfinished)
+
+
+@final
+class _GatedRouter:
+    """A router seen through a gate."""
+
+    def __init__(self, router: TrafficRouter, gate: Gate) -> None:
+        self._router = router
+        self._gate = gate
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._router.capabilities
+
+    async def observe(self, target: Target) -> Traffic:
+        await self._gate.reading()
+        return await self._router.observe(target)
+
+    async def check(self, target: Target) -> None:
+        await self._gate.reading()
+        await self._router.check(target)
+
+    async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
+        call = self._router.apply(target, routes, fence)
+        await _through(self._gate, f"route {_step(fence)}", call)
+
+    async def counters(self, target: Target) -> Mapping[RevisionId, Counters]:
+        await self._gate.reading()
+        return await self._router.counters(target)
+
+    async def remove(self, target: Target, fence: Fence) -> None:
+        await _through(self._gate, f"unroute {_step(fence)}", self._router.remove(target, fence))
+
+
+@final
+class _GatedBackend:
+    """A backend seen through a gate."""
+
+    def __init__(self, backend: Backend, gate: Gate) -> None:
+        self._backend = backend
+        self._gate = gate
+        self._journal = _GatedJournal(backend.journal, gate)
+        self._router = None if backend.router is None else _GatedRouter(backend.router, gate)
+
+    @property
+    def uri(self) -> str:
+        return self._backend.uri
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._backend.capabilities
+
+    @property
+    def router(self) -> TrafficRouter | None:
+        return self._router
+
+    @property
+    def journal(self) -> Journal:
+        return self._journal
+
+    async def check(self, target: Target, release: Release) -> None:
+        """Refuse what cannot be started, where the backend can tell."""
+        if isinstance(self._backend, Preflight):
+            await self._backend.check(target, release)
+
+    async def observe(self, target: Target) -> Deployment:
+        await self._gate.reading()
+        return await self._backend.observe(target)
+
+    async def ensure(
+        self,
+        target: Target,
+        revision: RevisionId,
+        release: Release,
+        replicas: int,
+        fence: Fence,
+        *,
+        drained: frozenset[InstanceId] = frozenset(),
+    ) -> None:
+        call = self._backend.ensure(target, revision, release, replicas, fence, drained=drained)
+        await _through(self._gate, f"ensure {_step(fence)}", call)
+
+    async def quiesce(self, target: Target, instances: frozenset[InstanceId], fence: Fence) -> None:
+        call = self._backend.quiesce(target, instances, fence)
+        await _through(self._gate, f"quiesce {_step(fence)}", call)
+
+    async def remove(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        call = self._backend.remove(target, revision, fence)
+        await _through(self._gate, f"remove {_step(fence)}", call)
+
+    async def promote(self, target: Target, revision: RevisionId, fence: Fence) -> None:
+        call = self._backend.promote(target, revision, fence)
+        await _through(self._gate, f"promote {_step(fence)}", call)
+
+    async def execute(
+        self, target: Target, revision: RevisionId, release: Release, job: Job, fence: Fence
+    ) -> JobState:
+        call = self._backend.execute(target, revision, release, job, fence)
+        return await _through(self._gate, f"execute {_step(fence)}", call)
+
+    async def tail(
+        self, target: Target, revision: RevisionId, lines: int
+    ) -> Mapping[InstanceId, tuple[str, ...]]:
+        await self._gate.reading()
+        return await self._backend.tail(target, revision, lines)
