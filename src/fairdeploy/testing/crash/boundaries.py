@@ -109,9 +109,9 @@ class _GatedJournal:
         return await _through(self._gate, "begin", self._journal.begin(rollout, plan, holder, ttl_ms))
 
     async def take(
-        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, force: bool = False
+        self, rollout: RolloutId, holder: str, ttl_ms: int, *, reason: str, dead: str | None = None
     ) -> Lease:
-        call = self._journal.take(rollout, holder, ttl_ms, reason=reason, force=force)
+        call = self._journal.take(rollout, holder, ttl_ms, reason=reason, dead=dead)
         return await _through(self._gate, "take", call)
 
     async def renew(self, lease: Lease) -> Lease:
