@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fairdeploy.analysis.comparison import add, begin, conclude
 from fairdeploy.analysis.counted import difference
+from fairdeploy.analysis.state import State, Tally
 from fairdeploy.analysis.threshold import judge
 
-__all__ = ["difference", "judge"]
+__all__ = ["State", "Tally", "add", "begin", "conclude", "difference", "judge"]

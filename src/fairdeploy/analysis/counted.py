@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import isinf, isnan
+
+from fairdeploy.errors import InvalidInput
 from fairdeploy.model import Counters, Histogram
 
-__all__ = ["difference"]
+__all__ = ["difference", "measured", "prove"]
 
 
 def difference(later: Counters, earlier: Counters) -> Counters | None:
@@ -48,3 +51,39 @@ def _between(later: Histogram, earlier: Histogram) -> Histogram | None:
     if any(count < 0 for count in counts):
         return None
     return Histogram(bounds_ms=later.bounds_ms, counts=counts)
+
+
+def measured(seen: Counters) -> int:
+    """Return how many requests the histogram is about.
+
+    A router may read its counters and its histograms at different moments: one with a last
+    bound of infinity says itself how many it holds, and what it lacks is not called slow.
+    """
+    bounds, counts = seen.latency.bounds_ms, seen.latency.counts
+    if bounds and isinf(bounds[-1]):
+        return counts[-1]
+    return max(seen.requests, counts[-1] if counts else 0)
+
+
+def prove(seen: Counters) -> None:
+    """Do nothing if counters are possible: a wrong number never becomes a verdict.
+
+    Raises:
+        InvalidInput: If a number is negative or not whole (NaN, say), there are more errors than
+            requests, or the histogram's bounds or counts do not increase.
+    """
+    numbers = (seen.requests, seen.errors, *seen.latency.counts)
+    if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in numbers):
+        msg = f"counters must be whole numbers from 0 on, not {seen!r}: give what difference() returned"
+        raise InvalidInput(msg)
+    if seen.errors > seen.requests:
+        msg = f"of {seen.requests} requests {seen.errors} cannot have failed: read both at one moment"
+        raise InvalidInput(msg)
+    bounds, counts = seen.latency.bounds_ms, seen.latency.counts
+    if (
+        any(isnan(each) for each in bounds)
+        or list(bounds) != sorted(set(bounds))
+        or list(counts) != sorted(counts)
+    ):
+        msg = f"a histogram's bounds and cumulative counts must increase, unlike {seen.latency!r}"
+        raise InvalidInput(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, inf, isinf
 from typing import assert_never
 
+from fairdeploy.analysis.counted import measured
 from fairdeploy.model import CheckResult, Counters, ErrorRate, Histogram, Latency, Verdict
 
 __all__ = ["judge"]
@@ -47,41 +48,29 @@ def _judge_errors(check: ErrorRate, seen: Counters) -> CheckResult:
 
 
 def _judge_latency(check: Latency, seen: Counters) -> CheckResult:
-    measured = _measured(seen)
-    if measured < check.min_requests:
-        return _too_few(measured, check.min_requests)
+    requests = measured(seen)
+    if requests < check.min_requests:
+        return _too_few(requests, check.min_requests)
     if not seen.latency.bounds_ms:
         return CheckResult(
             Verdict.NO_DATA,
             f"the router measured no latency of {seen.requests} requests",
             evidence={"requests": seen.requests},
         )
-    bound = _percentile(seen.latency, check.percentile, measured)
+    bound = _percentile(seen.latency, check.percentile, requests)
     above = isinf(bound)
     last = max((each for each in seen.latency.bounds_ms if not isinf(each)), default=0.0)
     found = f"above {last:g} ms" if above else f"at most {bound:g} ms"
     return CheckResult(
         Verdict.PASS if bound <= check.max_ms else Verdict.FAIL,
-        f"p{check.percentile:g} of {measured} requests is {found}, {check.max_ms} ms is the limit",
+        f"p{check.percentile:g} of {requests} requests is {found}, {check.max_ms} ms is the limit",
         evidence={
-            "requests": measured,
+            "requests": requests,
             "percentile": check.percentile,
             "bound_ms": None if above else bound,
             "max_ms": check.max_ms,
         },
     )
-
-
-def _measured(seen: Counters) -> int:
-    """Return how many requests the histogram is about.
-
-    A router may read its counters and its histograms at different moments: one with a last
-    bound of infinity says itself how many it holds, and what it lacks is not called slow.
-    """
-    bounds, counts = seen.latency.bounds_ms, seen.latency.counts
-    if bounds and isinf(bounds[-1]):
-        return counts[-1]
-    return max(seen.requests, counts[-1] if counts else 0)
 
 
 def _percentile(histogram: Histogram, percentile: float, total: int) -> float:

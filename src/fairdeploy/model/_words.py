@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairdeploy.model.check import BoundCheck, Check, CommandCheck, ErrorRate, HTTPCheck, Latency, TCPCheck
+from fairdeploy.model.check import (
+    BoundCheck,
+    Check,
+    CommandCheck,
+    ErrorComparison,
+    ErrorRate,
+    HTTPCheck,
+    Latency,
+    LatencyComparison,
+    SampleRatio,
+    TCPCheck,
+)
 from fairdeploy.model.step import (
     MATCH_STABLE,
     Await,
@@ -86,6 +97,13 @@ def check(value: Check) -> str:
             return f"errors at most {percent:g} % (of {requests} requests or more)"
         case Latency(max_ms=limit, percentile=percentile, min_requests=requests):
             return f"p{percentile:g} at most {limit} ms (of {requests} requests or more)"
+        case ErrorComparison(tolerated=tolerated, alpha=alpha):
+            return f"errors at most {tolerated:g} × stable's (α = {alpha:g} for the whole rollout)"
+        case LatencyComparison(quantiles=quantiles, tolerated=tolerated, alpha=alpha):
+            names = ", ".join(f"p{100 * quantile:g}" for quantile in quantiles)
+            return f"slow answers at most {tolerated:g} × stable's at {names} (α = {alpha:g} for the whole rollout)"
+        case SampleRatio(tolerated=tolerated, alpha=alpha):
+            return f"requests split as told, within {tolerated:g} × (α = {alpha:g} for the whole rollout)"
 
 
 def _checks(values: Sequence[Check]) -> str:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from fairdeploy.model.check.bound import BoundCheck
 from fairdeploy.model.check.command import CommandCheck
+from fairdeploy.model.check.comparison import (
+    Comparison,
+    ErrorComparison,
+    LatencyComparison,
+    SampleRatio,
+    share_alpha,
+)
 from fairdeploy.model.check.http import HTTPCheck
 from fairdeploy.model.check.scope import Scope
 from fairdeploy.model.check.tcp import TCPCheck
@@ -14,10 +21,15 @@ __all__ = [
     "BoundCheck",
     "Check",
     "CommandCheck",
+    "Comparison",
+    "ErrorComparison",
     "ErrorRate",
     "HTTPCheck",
     "Latency",
+    "LatencyComparison",
+    "SampleRatio",
     "Scope",
     "TCPCheck",
     "is_data",
+    "share_alpha",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
 from fairdeploy.model._tagged import Tagged
 from fairdeploy.model.check.bound import BoundCheck
 from fairdeploy.model.check.command import CommandCheck
+from fairdeploy.model.check.comparison import ErrorComparison, LatencyComparison, SampleRatio
 from fairdeploy.model.check.http import HTTPCheck
 from fairdeploy.model.check.tcp import TCPCheck
 from fairdeploy.model.check.threshold import ErrorRate, Latency
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["Check", "is_data"]
 
 Check: TypeAlias = Annotated[
-    HTTPCheck | TCPCheck | CommandCheck | BoundCheck | ErrorRate | Latency,
+    HTTPCheck
+    | TCPCheck
+    | CommandCheck
+    | BoundCheck
+    | ErrorRate
+    | Latency
+    | ErrorComparison
+    | LatencyComparison
+    | SampleRatio,
     Tagged(),
 ]
 """Any check that a plan can carry."""

@@ -1,0 +1,44 @@
+"""What a comparison says to people."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING
+
+from fairdeploy.model import CheckResult, Verdict
+
+if TYPE_CHECKING:
+    from fairdeploy.analysis.evidence import Interval
+    from fairdeploy.analysis.state import State
+
+__all__ = ["beside", "e_value", "ratio", "too_few"]
+
+_LARGEST = 25.0
+"""Log e-value (7e10) above which a larger one says nothing more."""
+
+
+def beside(bounds: Interval, whose: str = "stable's") -> str:
+    """Say an interval of ratios: ``2–8 × stable's``."""
+    lower, upper = bounds
+    if upper is None:
+        return f"more than {ratio(lower)} × {whose}" if lower else f"not yet to be told from {whose}"
+    return f"{ratio(lower)}–{ratio(upper)} × {whose}" if lower else f"less than {ratio(upper)} × {whose}"
+
+
+def ratio(value: float) -> str:
+    """Say a ratio with two digits: ``2``, ``2.5``, ``0.79``, ``79``."""
+    return f"{value:.2g}"
+
+
+def e_value(log_value: float) -> float:
+    """Return an e-value as it is recorded: with four digits, and bounded."""
+    return float(f"{exp(min(log_value, _LARGEST)):.4g}")
+
+
+def too_few(state: State, wanted: int) -> CheckResult:
+    """Return the verdict where there are not enough requests to say anything."""
+    return CheckResult(
+        Verdict.NO_DATA,
+        f"{state.candidate} requests beside {state.baseline} of stable's: {wanted} of each are wanted",
+        evidence={"requests": [state.candidate, state.baseline], "min_requests": wanted},
+    )
