@@ -37,6 +37,7 @@ STARTERS = {
 SIGNALS = {
     "fairdeploy.engine.control.Stopped": "ends the step loop from beside it; the runner turns it into an outcome",
     "fairdeploy.engine.run.StepFailed": "ends the step loop from within; the runner turns it into an outcome",
+    "fairdeploy.health._oidc._Wrong": "ends the questions to a provider from within, and becomes a finding",
     "fairdeploy.routing.envoy.admin.Unreachable": "the router waits, or raises a RouterError from it",
 }
 """Control flow that no caller sees, by qualified name, and why it is no error. An entry that is not needed fails."""

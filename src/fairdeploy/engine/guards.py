@@ -27,6 +27,7 @@ from fairdeploy.model import (
     Released,
     Verdict,
 )
+from fairdeploy.model.check import is_asked
 from fairdeploy.protocols import Subject
 
 if TYPE_CHECKING:
@@ -65,10 +66,10 @@ async def ask(run: Run, check: Check, base: Base, revision: RevisionId) -> Check
             msg = f"check {check.name!r} is not given to this Deployer: pass checks={{{check.name!r}: ...}}"
             raise Unbound(msg)
         return await bound(subject)
-    if isinstance(check, (ErrorRate, Latency)):
+    if not is_asked(check):
         msg = f"{check.kind!r} is judged from counters, not asked"
         raise TypeError(msg)
-    return await run_check(check, subject)
+    return await run_check(check, subject, bound=run.checks)
 
 
 @final

@@ -23,7 +23,7 @@ from fairdeploy.model import (
     Target,
     Verify,
 )
-from fairdeploy.model.check import is_data
+from fairdeploy.model.check import bound_in, is_data
 from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
@@ -168,9 +168,12 @@ def refuse_unbound(plan: Plan, checks: Mapping[str, Check | HealthCheck]) -> Non
     named = [check for step in plan.steps if isinstance(step, Verify) for check in step.checks]
     named += [guard.check for guard in plan.guards]
     for check in named:
-        if isinstance(check, BoundCheck) and check.name not in checks:
-            msg = f"the plan needs the check {check.name!r}: give Deployer(checks={{{check.name!r}: ...}})"
-            raise Unbound(msg)
+        for bound in bound_in(check):
+            if bound.name not in checks:
+                msg = (
+                    f"the plan needs the check {bound.name!r}: give Deployer(checks={{{bound.name!r}: ...}})"
+                )
+                raise Unbound(msg)
 
 
 def callables(checks: Mapping[str, Check | HealthCheck]) -> Mapping[str, HealthCheck]:

@@ -1,79 +1,127 @@
-"""Ask a path over HTTP. The only module of this room that imports httpx."""
+"""One exchange over HTTP. The only module of this room that imports httpx."""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import final
 
 import anyio
 import httpx
 
-from fairdeploy.health.finding import Finding, failed, passed, unclear
+from fairdeploy.health.finding import Finding, failed, unclear
 
-if TYPE_CHECKING:
-    from fairdeploy.model import HTTPCheck
+__all__ = ["REFUSED", "UNCLEAR", "Answer", "Request", "exchange", "fault", "is_expired"]
 
-__all__ = ["REFUSED", "UNCLEAR", "ask_http"]
-
-_LONGEST_BODY = 1_048_576
+LONGEST_BODY = 1_048_576
 _MAX_PORT = 65_535
+_EXPIRED = 10
+"""X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
 REFUSED = (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 """What an instance that is not well makes httpx raise."""
 UNCLEAR = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
 """What says nothing about the instance."""
 
 
-async def ask_http(check: HTTPCheck, asked: str, address: str | None, path: str) -> Finding:
-    """Ask one path, or one URL, once: no proxy, no redirect followed, at most 1 MiB read.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Request:
+    """What is asked; it may carry secrets, so it is never shown.
 
     Args:
-        check: What a good answer is.
-        asked: Who is asked, for the message.
-        address: Of the instance; ``None`` if ``path`` is a whole URL.
-        path: What to ask for.
+        url: Whole.
+        socket: Path of the unix socket that answers for it, or ``None``.
+        headers: Beside our own.
+        form: Sent by POST, or ``None`` for a GET.
+        verify: See `model.HTTPCheck`.
+        redirects: How many to follow, on the same scheme, host and port.
+        read: Whether the body is read, at most 1 MiB of it.
     """
-    what = path if address is None else f"{asked} at {path}"
-    try:
-        with anyio.fail_after(check.timeout_ms / 1000):
-            status, body = await _get(address, path, read=check.contains is not None)
-    except TimeoutError:
-        return failed(asked, f"{what} did not answer within {check.timeout_ms} ms")
-    except REFUSED as error:
-        fault = _own_fault(error)
-        if fault is not None:
-            return unclear(asked, f"{what} cannot be asked: {fault}")
-        return failed(asked, f"{what} did not answer: {str(error) or type(error).__name__}")
-    except UNCLEAR as error:
-        return unclear(asked, f"{what} cannot be asked: {type(error).__name__}: {error}")
-    low, high = check.status
-    if not low <= status <= high:
-        return failed(asked, f"{what} answered {status}, expected {low} to {high}")
-    if check.contains is not None and check.contains.encode() not in body:
-        return failed(asked, f"{what} answered {status}, but not with {check.contains!r}")
-    return passed(asked, f"{what} answered {status}")
+
+    url: str
+    socket: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    verify: bool | str = True
+    redirects: int = 0
+    read: bool = True
 
 
-async def _get(address: str | None, path: str, *, read: bool) -> tuple[int, bytes]:
-    uds = address.removeprefix("unix:") if address is not None and address.startswith("unix:") else None
-    base = "" if address is None else "http://localhost" if uds is not None else f"http://{address}"
-    url = httpx.URL(base + path)
-    if not 0 < (url.port or 1) <= _MAX_PORT:
-        raise httpx.InvalidURL(f"port {url.port} is above {_MAX_PORT}")
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was answered.
+
+    Args:
+        status: Of the last answer.
+        headers: Names in lower case.
+        body: As far as it was read.
+        expires: When the server's certificate ends, in seconds since 1970; ``None`` without one.
+        elsewhere: Where a redirect led that was not followed, as it leaves the site or is one too many.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    expires: float | None = None
+    elsewhere: str | None = None
+
+
+async def exchange(request: Request) -> Answer:
+    """Ask once: no proxy, no time limit of its own.
+
+    Raises:
+        httpx.HTTPError: See `fault`.
+        httpx.InvalidURL: As above.
+        OSError: If a file of certificates cannot be read.
+    """
+    url = httpx.URL(request.url)
     transport = httpx.AsyncHTTPTransport(
-        uds=uds,
-        verify=_trusting() if url.scheme == "https" else _bare(),
-        trust_env=False,
+        uds=request.socket, verify=_context(request.verify, url.scheme), trust_env=False
     )
     client = httpx.AsyncClient(
         transport=transport,
         trust_env=False,
         timeout=None,  # noqa: S113 -- the caller's deadline is over everything, the body included
-        headers={"accept-encoding": "identity", "user-agent": "fairdeploy"},
+        headers={"accept-encoding": "identity", "user-agent": "fairdeploy", **request.headers},
     )
-    async with client, client.stream("GET", url, follow_redirects=False) as response:
-        return response.status_code, await _body(response) if read else b""
+    async with client:
+        for _ in range(request.redirects):
+            answer, onward = await _once(client, url, request)
+            if onward is None:
+                return answer
+            if _site(onward) != _site(url):
+                return _leading(answer, onward)
+            url = onward
+        answer, onward = await _once(client, url, request)
+    return answer if onward is None or request.redirects == 0 else _leading(answer, onward)
+
+
+def _leading(answer: Answer, onward: httpx.URL) -> Answer:
+    """Return an answer that leads elsewhere, without the query, which may carry what a login page is told."""
+    return replace(answer, elsewhere=str(onward.copy_with(query=None)))
+
+
+async def _once(
+    client: httpx.AsyncClient, url: httpx.URL, request: Request
+) -> tuple[Answer, httpx.URL | None]:
+    if not 0 < (url.port or 1) <= _MAX_PORT:
+        raise httpx.InvalidURL(f"port {url.port} is above {_MAX_PORT}")
+    method = "GET" if request.form is None else "POST"
+    form = None if request.form is None else dict(request.form)
+    async with client.stream(method, url, data=form, follow_redirects=False) as response:
+        answer = Answer(
+            status=response.status_code,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=await _body(response) if request.read else b"",
+            expires=_expires(response),
+        )
+        onward = response.next_request.url if response.next_request is not None else None
+    return answer, onward
 
 
 async def _body(response: httpx.Response) -> bytes:
@@ -81,29 +129,75 @@ async def _body(response: httpx.Response) -> bytes:
     # Cancelled, not left: a `break` would leave the generators of httpx below this one open.
     with anyio.CancelScope() as enough:
         async for chunk in response.aiter_raw():
-            body += chunk[: _LONGEST_BODY - len(body)]
-            if len(body) == _LONGEST_BODY:
+            body += chunk[: LONGEST_BODY - len(body)]
+            if len(body) == LONGEST_BODY:
                 enough.cancel()
     return bytes(body)
 
 
-@cache
+def _site(url: httpx.URL) -> tuple[str, str, int]:
+    return url.scheme, url.host, url.port or {"https": 443}.get(url.scheme, 80)
+
+
+def _expires(response: httpx.Response) -> float | None:
+    stream = response.extensions.get("network_stream")
+    tls = None if stream is None else stream.get_extra_info("ssl_object")
+    ends = (tls.getpeercert() or {}).get("notAfter") if tls is not None else None
+    return None if ends is None else float(ssl.cert_time_to_seconds(ends))
+
+
+def _context(verify: bool | str, scheme: str) -> ssl.SSLContext:  # noqa: FBT001 -- as httpx names it
+    if scheme != "https":
+        return _bare()
+    if isinstance(verify, str):
+        return _trusting_file(verify, Path(verify).stat().st_mtime_ns)
+    return _trusting() if verify else _careless()
+
+
+@lru_cache(maxsize=1)
 def _trusting() -> ssl.SSLContext:
     """Trust what httpx trusts; reading its certificates takes some 20 ms."""
     return httpx.create_ssl_context(trust_env=False)
 
 
-@cache
+@lru_cache(maxsize=16)
+def _trusting_file(path: str, _changed: int) -> ssl.SSLContext:
+    """Trust the certificates in a file, read again when it has changed."""
+    return ssl.create_default_context(cafile=path)
+
+
+@lru_cache(maxsize=1)
 def _bare() -> ssl.SSLContext:
     """Trust nobody: for plain HTTP, where httpx wants a context all the same."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _own_fault(error: BaseException) -> str | None:
-    """Say what was wrong with the question: a name that does not resolve, a certificate not trusted."""
+@lru_cache(maxsize=1)
+def _careless() -> ssl.SSLContext:
+    return httpx.create_ssl_context(verify=False, trust_env=False)
+
+
+def fault(error: Exception, asked: str, what: str) -> Finding:
+    """Return what an error of `exchange` says: about whoever was asked, or about the question alone."""
+    if isinstance(error, REFUSED):
+        own = _own(error)
+        if own is None:
+            return failed(asked, f"{what} did not answer: {str(error) or type(error).__name__}")
+        return unclear(asked, f"{what} cannot be asked: {own}")
+    return unclear(asked, f"{what} cannot be asked: {type(error).__name__}: {error}")
+
+
+def is_expired(error: BaseException) -> bool:
+    """Whether a connection was not made because the server's certificate has expired."""
+    own = _own(error)
+    return isinstance(own, ssl.SSLCertVerificationError) and own.verify_code == _EXPIRED
+
+
+def _own(error: BaseException) -> BaseException | None:
+    """Find what was wrong with the question: a name that does not resolve, a certificate not trusted."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (socket.gaierror, ssl.SSLError)):
-            return str(cause)
+            return cause
         cause = cause.__cause__ or cause.__context__
     return None

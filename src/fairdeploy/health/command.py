@@ -15,6 +15,8 @@ from fairdeploy.health.finding import Finding, failed, passed, unclear
 if TYPE_CHECKING:
     from anyio.abc import Process
 
+    from fairdeploy.model import CommandCheck
+
 __all__ = ["ask_command"]
 
 _KEPT_BYTES = 8_192
@@ -23,15 +25,15 @@ _LAST_WORDS_SECONDS = 0.5
 _KILL_SECONDS = 5.0
 
 
-async def ask_command(asked: str, command: tuple[str, ...], address: str | None, timeout_ms: int) -> Finding:
+async def ask_command(check: CommandCheck, asked: str, address: str | None) -> Finding:
     """Run a command to its end, or to its deadline, when its whole process group is killed.
 
     Args:
+        check: Argument vector, deadline, and what it must print.
         asked: Who is asked about, for the message.
-        command: Argument vector; ``{address}`` in it is replaced.
-        address: What it is replaced by.
-        timeout_ms: Deadline.
+        address: What ``{address}`` in the command is replaced by.
     """
+    command, timeout_ms = check.command, check.timeout_ms
     argv = [word.replace("{address}", address) if address is not None else word for word in command]
     what = f"{asked}: command {command[0]!r}"
     try:
@@ -50,9 +52,11 @@ async def ask_command(asked: str, command: tuple[str, ...], address: str | None,
     code = process.returncode
     if deadline.cancelled_caught:
         return failed(asked, f"{what} was killed: it took longer than {timeout_ms} ms", _lines(output))
-    if code == 0:
-        return passed(asked, f"{what} exited with 0")
-    return failed(asked, f"{what} exited with {code}", _lines(output))
+    if code != 0:
+        return failed(asked, f"{what} exited with {code}", _lines(output))
+    if check.contains is not None and check.contains.encode() not in output:
+        return failed(asked, f"{what} exited with 0, but did not print {check.contains!r}", _lines(output))
+    return passed(asked, f"{what} exited with 0")
 
 
 async def _finish(process: Process, output: bytearray) -> None:

@@ -11,7 +11,7 @@ from fairdeploy.model import CheckResult, Verdict
 if TYPE_CHECKING:
     from fairdeploy.model.canonical import JSON
 
-__all__ = ["Finding", "failed", "passed", "summary", "unclear"]
+__all__ = ["Finding", "failed", "passed", "summary", "unclear", "unknown"]
 
 _SHOWN = 20
 """Findings kept as evidence: a hundred instances that fail alike say no more."""
@@ -23,13 +23,14 @@ class Finding:
     """The answer to one question: one path of one instance, say.
 
     Args:
-        verdict: ``pass``, ``fail``, or ``error`` where the question could not be put.
+        verdict: ``pass``, ``fail``, ``error`` where the question could not be put, or ``no_data``
+            where there is nothing to know.
         message: A sentence for people.
         asked: Who was asked.
         output: What was said, line by line.
     """
 
-    verdict: Literal[Verdict.PASS, Verdict.FAIL, Verdict.ERROR]
+    verdict: Literal[Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.NO_DATA]
     message: str
     asked: str
     output: tuple[str, ...] = ()
@@ -50,9 +51,14 @@ def unclear(asked: str, message: str) -> Finding:
     return Finding(verdict=Verdict.ERROR, message=message, asked=asked)
 
 
+def unknown(asked: str, message: str) -> Finding:
+    """Return that the question was put, and that there is nothing to know."""
+    return Finding(verdict=Verdict.NO_DATA, message=message, asked=asked)
+
+
 def summary(findings: Sequence[Finding]) -> CheckResult:
     """Return what findings mean together: all must pass; a failure weighs more than an error."""
-    for verdict in (Verdict.FAIL, Verdict.ERROR):
+    for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.NO_DATA):
         bad = [finding for finding in findings if finding.verdict is verdict]
         if bad:
             more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""

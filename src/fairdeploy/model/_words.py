@@ -13,7 +13,12 @@ from fairdeploy.model.check import (
     HTTPCheck,
     Latency,
     LatencyComparison,
+    OIDCCheck,
+    PostgresCheck,
+    PrometheusCheck,
+    Quorum,
     SampleRatio,
+    StorageCheck,
     TCPCheck,
 )
 from fairdeploy.model.step import (
@@ -97,6 +102,14 @@ def check(value: Check) -> str:
             return f"errors at most {percent:g} % (of {requests} requests or more)"
         case Latency(max_ms=limit, percentile=percentile, min_requests=requests):
             return f"p{percentile:g} at most {limit} ms (of {requests} requests or more)"
+        case ErrorComparison() | LatencyComparison() | SampleRatio():
+            return _of_comparison(value)
+        case _:
+            return _of_service(value)
+
+
+def _of_comparison(value: ErrorComparison | LatencyComparison | SampleRatio) -> str:
+    match value:
         case ErrorComparison(tolerated=tolerated, alpha=alpha):
             return f"errors at most {tolerated:g} × stable's (α = {alpha:g} for the whole rollout)"
         case LatencyComparison(quantiles=quantiles, tolerated=tolerated, alpha=alpha):
@@ -104,6 +117,22 @@ def check(value: Check) -> str:
             return f"slow answers at most {tolerated:g} × stable's at {names} (α = {alpha:g} for the whole rollout)"
         case SampleRatio(tolerated=tolerated, alpha=alpha):
             return f"requests split as told, within {tolerated:g} × (α = {alpha:g} for the whole rollout)"
+
+
+def _of_service(value: PostgresCheck | OIDCCheck | StorageCheck | PrometheusCheck | Quorum) -> str:
+    match value:
+        case PostgresCheck(dsn=dsn, role=role):
+            return f"ask PostgreSQL at {dsn.source} {dsn.key}" + (f" ({role})" if role else "")
+        case OIDCCheck(issuer=issuer, client_id=client):
+            return f"ask the provider {issuer}" + (f" for a token of {client}" if client else "")
+        case StorageCheck(place=place, write=write):
+            return f"write to {place}" if write else f"look at {place}"
+        case PrometheusCheck(query=query, low=low, high=high):
+            limits = [f"at least {low:g}"] if low is not None else []
+            limits += [f"at most {high:g}"] if high is not None else []
+            return f"{query} {' and '.join(limits)}"
+        case Quorum(checks=checks, need=need):
+            return f"{need} of {len(checks)} ({_checks(checks)})"
 
 
 def _checks(values: Sequence[Check]) -> str:

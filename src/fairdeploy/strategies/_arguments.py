@@ -6,18 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from fairdeploy.errors import InvalidInput
-from fairdeploy.model import (
-    Action,
-    BoundCheck,
-    Check,
-    CommandCheck,
-    ErrorRate,
-    HeaderRoute,
-    HTTPCheck,
-    Latency,
-    TCPCheck,
-    _check,
-)
+from fairdeploy.model import Action, Check, ErrorRate, HeaderRoute, Latency, _check
+from fairdeploy.model.check import is_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +15,6 @@ if TYPE_CHECKING:
 Duration: TypeAlias = timedelta | float
 """A ``timedelta``, or a number of seconds."""
 
-_CHECKS = (HTTPCheck, TCPCheck, CommandCheck, BoundCheck, ErrorRate, Latency)
 COUNTED = (ErrorRate, Latency)
 """Checks that read the router's counters."""
 
@@ -69,7 +58,7 @@ def checks(value: Sequence[Check], what: str) -> tuple[Check, ...]:
     Raises:
         InvalidInput: If it is no list of checks.
     """
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, _CHECKS) for item in value):
+    if not isinstance(value, (list, tuple)) or not all(map(is_data, value)):
         msg = f"{what} must be a list of checks, such as ({what}=[HTTPCheck('/health')]), not {value!r}"
         raise InvalidInput(msg)
     return tuple(value)

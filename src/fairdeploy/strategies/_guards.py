@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from fairdeploy.strategies._arguments import Settings
     from fairdeploy.strategies._scene import Scene
 
-_NAMES = {
-    "error_rate": "error-rate",
-    "latency": "latency",
-    "http": "http",
-    "tcp": "tcp",
-    "command": "command",
-}
-
 
 def until_promotion(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Return the steps before the point of no return; all, if there is none."""
@@ -78,7 +70,7 @@ def analysis_guards(of: Scene, settings: Settings, steps: Sequence[Step]) -> tup
     for check in settings.analysis:
         if isinstance(check, COUNTED) and not countable(of):
             continue
-        name = check.name if isinstance(check, BoundCheck) else _NAMES[check.kind]
+        name = check.name if isinstance(check, BoundCheck) else check.kind.replace("_", "-")
         seen[name] += 1
         guards.append(
             Guard(

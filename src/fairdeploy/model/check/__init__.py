@@ -12,12 +12,17 @@ from fairdeploy.model.check.comparison import (
     share_alpha,
 )
 from fairdeploy.model.check.http import HTTPCheck
+from fairdeploy.model.check.oidc import OIDCCheck
+from fairdeploy.model.check.postgres import PostgresCheck
+from fairdeploy.model.check.prometheus import PrometheusCheck
 from fairdeploy.model.check.scope import Scope
+from fairdeploy.model.check.storage import StorageCheck
 from fairdeploy.model.check.tcp import TCPCheck
 from fairdeploy.model.check.threshold import ErrorRate, Latency
-from fairdeploy.model.check.union import Check, is_data
+from fairdeploy.model.check.union import Asked, Check, Quorum, all_of, any_of, bound_in, is_asked, is_data
 
 __all__ = [
+    "Asked",
     "BoundCheck",
     "Check",
     "CommandCheck",
@@ -27,9 +32,18 @@ __all__ = [
     "HTTPCheck",
     "Latency",
     "LatencyComparison",
+    "OIDCCheck",
+    "PostgresCheck",
+    "PrometheusCheck",
+    "Quorum",
     "SampleRatio",
     "Scope",
+    "StorageCheck",
     "TCPCheck",
+    "all_of",
+    "any_of",
+    "bound_in",
+    "is_asked",
     "is_data",
     "share_alpha",
 ]

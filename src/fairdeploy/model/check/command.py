@@ -20,6 +20,7 @@ class CommandCheck:
 
     Args:
         command: Argument vector, never given to a shell.
+        contains: Text that its output must hold as well; ``None``: any output.
         timeout_ms: After which it is killed and counts as failed.
         scope: See `Scope`.
 
@@ -34,6 +35,7 @@ class CommandCheck:
     timeout_ms: int = 30_000
     scope: Scope = "revision"
     kind: Literal["command"] = "command"
+    contains: str | None = None
 
     def __post_init__(self) -> None:
         """Prove the argument vector."""
