@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairdeploy.journal import MemoryJournal, SQLiteJournal
+from fairdeploy.journal.postgres import PostgresJournal
 from fairdeploy.testing.conformance import JournalConformance
 
 if TYPE_CHECKING:
@@ -39,3 +40,17 @@ class TestSQLite(JournalConformance):
     def opened(self, tmp_path: Path) -> Opened[Journal]:
         """Open one file."""
         return lambda: SQLiteJournal.open(tmp_path / "journal.db")
+
+
+class TestPostgres(JournalConformance):
+    """The journal of several machines, opened from one database several times at once."""
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Run on asyncio, as the driver does."""
+        return "asyncio"
+
+    @pytest.fixture
+    def opened(self, postgres: str) -> Opened[Journal]:
+        """Open one database."""
+        return lambda: PostgresJournal.open(postgres)

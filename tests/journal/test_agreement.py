@@ -1,27 +1,31 @@
-"""The memory journal is a model of the durable one: whatever is asked of both, they answer alike."""
+"""The memory journal is a model of the durable ones: whatever is asked of all, they answer alike."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio.from_thread
+import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from fairdeploy.errors import FairdeployError
 from fairdeploy.journal import MemoryJournal, SQLiteJournal
+from fairdeploy.journal.postgres import PostgresJournal
 from fairdeploy.model import Command, Parked, Progressed, Record, Settled
 from tests.journal.conftest import SetClock
 from tests.journal.plans import OLD, due, ended, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from fairdeploy.protocols import Journal, Lease
+    from tests.postgres import PostgresServer
 
 ROLLOUTS = st.sampled_from(["r1", "r2", "r3", "r4"])
 HOLDERS = st.sampled_from(["me", "you"])
@@ -36,7 +40,10 @@ RECORDS: list[Record] = [
 
 
 class Agreement(RuleBasedStateMachine):
-    """Ask both the same, in any order, and close and reopen the durable one in between."""
+    """Ask all the same, in any order, and close or crash and reopen the durable ones in between."""
+
+    server: ClassVar[PostgresServer]
+    schemas: ClassVar[Iterator[int]] = count(1)
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,17 +53,25 @@ class Agreement(RuleBasedStateMachine):
         self.closing = ExitStack()
         self.portal = self.closing.enter_context(anyio.from_thread.start_blocking_portal())
         self.folder = Path(tempfile.mkdtemp())
+        self.files = count(1)
+        self.path = self.folder / "journal.db"
+        self.schema = f"run_{next(self.schemas)}"
 
     @initialize()
     def open(self) -> None:
-        """Open the durable journal."""
-        self.durable = SQLiteJournal(self.folder / "journal.db", self.clock)
+        """Open the durable journals."""
+        self.opened = ExitStack()
+        file = SQLiteJournal.open(self.path, self.clock)
+        tables = PostgresJournal.open(self.server.dsn(), schema=self.schema, clock=self.clock)
+        self.sqlite = self.opened.enter_context(self.portal.wrap_async_context_manager(file))
+        self.postgres = self.opened.enter_context(self.portal.wrap_async_context_manager(tables))
 
     def ask(self, question: Callable[[Journal], Awaitable[object]]) -> object:
-        """Return the answer of both, if it is one."""
-        answers = [self._answer(question, journal) for journal in (self.memory, self.durable)]
-        assert answers[0] == answers[1]
-        return answers[0]
+        """Return the answer of all, if it is one."""
+        journals: list[Journal] = [self.memory, self.sqlite, self.postgres]
+        first, *others = [self._answer(question, journal) for journal in journals]
+        assert others == [first, first]
+        return first
 
     def _answer(self, question: Callable[[Journal], Awaitable[object]], journal: Journal) -> object:
         async def put() -> object:
@@ -126,19 +141,49 @@ class Agreement(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Close the durable journal and open it again."""
-        self.portal.call(self.durable.aclose)
+        """Close the durable journals and open them again."""
+        self.opened.close()
         self.open()
+
+    @rule()
+    def crash(self) -> None:
+        """Go on with what a program leaves that is killed: the file with its log as they are, and no connection."""
+        folder = self.folder / str(next(self.files))
+        folder.mkdir(mode=0o700)
+        for each in self.path.parent.glob("journal.db*"):
+            shutil.copy2(each, folder)
+        self.server.sql(_KILL.format(schema=self.schema))
+        self.opened.close()
+        self.path = folder / "journal.db"
+        self.open()
+
+    @rule()
+    def cut(self) -> None:
+        """Cut the connections, and go on with the same journal."""
+        self.server.sql(_KILL.format(schema=self.schema))
 
     def teardown(self) -> None:
         """Compare everything there is, and clean up."""
         try:
             self.ask(lambda journal: journal.read())
             self.ask(lambda journal: journal.rollouts())
-            self.portal.call(self.durable.aclose)
         finally:
+            self.opened.close()
             self.closing.close()
             shutil.rmtree(self.folder)
+            self.server.sql(f"DROP SCHEMA {self.schema} CASCADE")
+
+
+_KILL = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE application_name = 'fairdeploy journal' AND query LIKE '%{schema}%'"
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def server(postgres_server: PostgresServer) -> None:
+    """Give the machine its server."""
+    Agreement.server = postgres_server
 
 
 TestAgreement = Agreement.TestCase

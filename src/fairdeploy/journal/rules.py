@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fairdeploy.model import Plan, Record, RolloutId
     from fairdeploy.protocols import Lease
 
-__all__ = ["append", "begin", "known", "renew", "send", "take"]
+__all__ = ["append", "begin", "known", "renew", "send", "take", "unknown"]
 
 _UNFENCED = 0
 """Epoch of records that anybody may write."""
@@ -131,8 +131,13 @@ def known(store: Store, rollout: RolloutId) -> Standing:
     """
     standing = store.standing(rollout)
     if standing is None:
-        raise UnknownRollout(f"the journal holds no rollout {rollout!r}: list them with `rollouts()`")
+        raise unknown(rollout)
     return standing
+
+
+def unknown(rollout: RolloutId) -> UnknownRollout:
+    """Return what to raise for a rollout that is not there."""
+    return UnknownRollout(f"the journal holds no rollout {rollout!r}: list them with `rollouts()`")
 
 
 def _after(standing: Standing, record: Record) -> Standing:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, final
 
-from fairdeploy.journal import codec
-from fairdeploy.journal.standing import Grant, Standing
-from fairdeploy.model import Event
+from fairdeploy.journal import codec, rows
+from fairdeploy.journal.standing import Grant
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from fairdeploy.model import Plan, Record, RolloutId, TargetId
+    from fairdeploy.journal.standing import Standing
+    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId
     from fairdeploy.protocols import RolloutInfo
 
 __all__ = ["Table"]
@@ -104,19 +104,10 @@ class Table:
         """
         columns = "SELECT seq, rollout, epoch, at_ms, version, record FROM event WHERE seq > ?"
         if rollout is None:
-            rows = self._connection.execute(columns + " ORDER BY seq", (since,))
+            found = self._connection.execute(columns + " ORDER BY seq", (since,))
         else:
-            rows = self._connection.execute(columns + " AND rollout = ? ORDER BY seq", (since, rollout))
-        return tuple(
-            Event(
-                seq=seq,
-                rollout=of,
-                epoch=epoch,
-                at_ms=at_ms,
-                record=codec.record(text, version, f"record {seq} of rollout {of!r}"),
-            )
-            for seq, of, epoch, at_ms, version, text in rows
-        )
+            found = self._connection.execute(columns + " AND rollout = ? ORDER BY seq", (since, rollout))
+        return tuple(rows.event(row) for row in found)
 
     def infos(self, target: TargetId | None, *, unfinished: bool) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
@@ -130,24 +121,24 @@ class Table:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         query = f"SELECT {_STANDING}, plan FROM rollout{where} ORDER BY number"  # noqa: S608 -- column names of ours
         # Searched as text in there, so that the rollouts of all other targets need not be handed out and read.
-        rows = self._connection.execute(query, () if target is None else (json.dumps(target),)).fetchall()
+        found = self._connection.execute(query, () if target is None else (json.dumps(target),)).fetchall()
         return tuple(
-            _standing(row[:-1]).info(codec.plan(row[-1], f"the plan of rollout {row[0]!r}"))
-            for row in rows
+            rows.info(_standing(row[:-1]), row[-1])
+            for row in found
             if target is None or target in json.loads(row[1])
         )
 
 
 def _standing(row: tuple[str, str, int, str, int, int, int, str | None, str]) -> Standing:
     rollout, targets, began_ms, holder, epoch, expires_ms, parked, result, due = row
-    return Standing(
-        id=rollout,
-        targets=tuple(json.loads(targets)),
+    return rows.standing(
+        rollout,
+        targets=json.loads(targets),
         began_ms=began_ms,
         holder=holder,
         epoch=epoch,
         expires_ms=expires_ms,
-        parked=bool(parked),
-        result=None if result is None else codec.result(result, f"the result of rollout {rollout!r}"),
-        due=codec.dues(due, f"what is due after rollout {rollout!r}"),
+        parked=parked,
+        result=result,
+        due=due,
     )
