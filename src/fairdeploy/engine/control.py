@@ -50,7 +50,10 @@ class Stopped(Exception):
 
 @final
 class Control:
-    """The shared state. Every change wakes everybody who waits."""
+    """The shared state. Every change wakes everybody who waits.
+
+    ``era`` is even while the split stands still and odd while it changes; no two times share one.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing stopped, held or hurried."""
@@ -61,6 +64,7 @@ class Control:
         self.holds: dict[str, str] = {}
         self.settled: set[str] = set()
         self.shifts = 0
+        self.era = 0
         self.step = ""
         self._changed = anyio.Event()
 
@@ -138,10 +142,16 @@ class Control:
         self.wake()
         return True
 
+    def begin_shift(self) -> None:
+        """Tell the guards that the split is about to change: what is counted until it has is of no one split."""
+        self.era |= 1
+
     def mark_settled(self, step: str, *, shift: bool = False) -> None:
         """Tell the guards how far the plan has come."""
         self.settled.add(step)
         self.shifts += shift
+        if shift:
+            self.era = (self.era | 1) + 1
         self.wake()
 
     def take_skip(self) -> bool:

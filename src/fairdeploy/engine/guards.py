@@ -2,74 +2,41 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 import anyio
 
-from fairdeploy.analysis import difference, judge
+from fairdeploy.engine.asking import ask, fault
+from fairdeploy.engine.comparing import Batches, Window, nearness
 from fairdeploy.engine.control import Stop
-from fairdeploy.errors import FairdeployError, Unbound
-from fairdeploy.health import run_check
-from fairdeploy.model import (
-    Action,
-    BoundCheck,
-    Check,
-    CheckResult,
-    Counters,
-    ErrorRate,
-    Guard,
-    Held,
-    Judged,
-    Latency,
-    Paused,
-    Released,
-    Verdict,
-)
-from fairdeploy.model.check import is_asked
-from fairdeploy.protocols import Subject
+from fairdeploy.engine.guard_state import GuardState
+from fairdeploy.engine.sources import source_of
+from fairdeploy.errors import FairdeployError
+from fairdeploy.model import Action, CheckResult, Guard, Held, Judged, Paused, Released, Verdict
+from fairdeploy.model.check import is_comparison, is_threshold
 
 if TYPE_CHECKING:
-    from fairdeploy.engine.run import Run
-    from fairdeploy.model import Base, RevisionId
+    from collections.abc import Sequence
 
-__all__ = ["Watch", "ask", "fault"]
+    from fairdeploy.engine.comparing import Counted
+    from fairdeploy.engine.run import Run
+    from fairdeploy.model import Base, Split
+
+__all__ = ["Watch", "closed"]
 
 _LONGEST_LOOK = 60.0
 """Seconds after which a check without a deadline of its own is given up as an ``error``."""
+_LONGEST_CLOSE = 5.0
+"""Seconds that a change of the split waits for the last look before it; what is not counted by then is not judged."""
 
 
-def fault(error: Exception) -> CheckResult:
-    """Return what a check that raised has found: nothing, so neither a pass nor a fail."""
-    kind = "" if isinstance(error, FairdeployError) else f"{type(error).__name__}: "
-    return CheckResult(Verdict.ERROR, f"{kind}{error}")
-
-
-async def ask(run: Run, check: Check, base: Base, revision: RevisionId) -> CheckResult:
-    """Ask a check that is not about counters, once.
-
-    Raises:
-        Unbound: If it is a callable that this process was not given.
-        BackendError: If the revision's instances cannot be observed.
-    """
-    if check.scope == "shared":
-        subject = Subject(target=base.target)
-    else:
-        seen = await run.look(base)
-        subject = Subject(target=base.target, revision=revision, instances=seen.answering(revision))
-        if not subject.instances:
-            return CheckResult(Verdict.FAIL, f"revision {revision!r} has no instance to ask")
-    if isinstance(check, BoundCheck):
-        bound = run.checks.get(check.name)
-        if bound is None:
-            msg = f"check {check.name!r} is not given to this Deployer: pass checks={{{check.name!r}: ...}}"
-            raise Unbound(msg)
-        return await bound(subject)
-    if not is_asked(check):
-        msg = f"{check.kind!r} is judged from counters, not asked"
-        raise TypeError(msg)
-    return await run_check(check, subject, bound=run.checks)
+async def closed(watches: Sequence[Watch]) -> tuple[tuple[str, str], ...]:
+    """Count up to now, before the split changes; return what each guard knows, for the journal."""
+    async with anyio.create_task_group() as tasks:
+        for watch in watches:
+            tasks.start_soon(watch.close)
+    return tuple((watch.guard.id, text) for watch in watches if (text := watch.state()))
 
 
 @final
@@ -79,14 +46,42 @@ class Watch:
 
     run: Run
     guard: Guard
-    seen: deque[tuple[float, Counters]] = field(default_factory=deque)
-    shifts: int = -1
+    memory: Batches | Window | None = None
     failures: int = 0
-    verdict: Verdict | None = None
+    judged: tuple[Verdict, Action] | None = None
     looked_at_shifts: int = -1
     held_since: float | None = None
     held: float = 0.0
     exhausted: bool = False
+    last: bool = False
+    unreadable: Exception | None = None
+    looking: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        """Go on from what the journal holds."""
+        try:
+            known = GuardState.read(self.run.history.states.get(self.guard.id, ""))
+            if is_comparison(self.guard.check):
+                self.memory = Batches.of(self.guard.check, self.guard, known.comparison)
+        except FairdeployError as error:
+            # Told as the verdict `error`: what it knew must not be judged without.
+            self.unreadable = error
+            return
+        if is_threshold(self.guard.check):
+            self.memory = Window(self.guard.check, self.guard)
+        self.held, self.exhausted, self.failures = known.held_ms / 1000, known.exhausted, known.failures
+
+    def state(self) -> str:
+        """Return what the guard knows, for the journal."""
+        if self.unreadable is not None:
+            return ""
+        held = self.held + (self._now() - self.held_since if self.held_since is not None else 0.0)
+        return GuardState(
+            held_ms=round(held * 1000),
+            exhausted=self.exhausted,
+            failures=self.failures,
+            comparison=self.memory.state.write() if isinstance(self.memory, Batches) else "",
+        ).write()
 
     async def watch(self) -> None:
         """Look again and again from the guard's beginning to its end."""
@@ -95,55 +90,64 @@ class Watch:
             await control.wait(None)
         due = self._now()
         while self.guard.until not in control.settled:
-            if self._now() >= due or self.shifts != control.shifts:
+            if self._now() >= due or self.looked_at_shifts != control.shifts:
                 due = self._now() + self.guard.every_ms / 1000
                 await self.look()
             await control.wait(due - self._now())
         await self._release("the guard has ended")
 
-    async def look(self) -> None:
-        """Judge once and act on it."""
-        shifts = self.run.control.shifts
-        result = await self._judge()
-        self.looked_at_shifts = shifts
-        await self._follow(self._debounced(result))
+    async def look(self, *, last: bool = False) -> None:
+        """Judge once and act on it.
+
+        Args:
+            last: Whether the promotion follows, unless a verdict is against it. So it stays from then on.
+        """
+        async with self.looking:
+            first, self.last = last and not self.last, self.last or last
+            self.looked_at_shifts = self.run.control.shifts
+            result, shared = await self._judge()
+            await self._follow(self._debounced(result), shared=shared, tell=first)
+
+    async def close(self) -> None:
+        """Take what was counted until now in, if this guard compares; no verdict follows."""
+        if isinstance(self.memory, Batches) and self.guard.since in self.run.control.settled:
+            with anyio.move_on_after(_LONGEST_CLOSE):
+                async with self.looking:
+                    await self._judge()
 
     def _now(self) -> float:
         return self.run.clock.monotonic()
 
-    async def _judge(self) -> CheckResult:
+    async def _judge(self) -> tuple[CheckResult, bool]:
+        """Return the verdict, and whether the baseline fails alike."""
+        if self.unreadable is not None:
+            return fault(self.unreadable), False
         base = self.run.history.plan.base(self.guard.target)
         try:
             with anyio.fail_after(max(_LONGEST_LOOK, self.guard.every_ms / 1000)):
-                if isinstance(self.guard.check, (ErrorRate, Latency)):
-                    return judge(self.guard.check, await self._counted(base, self.guard.check))
-                return await ask(self.run, self.guard.check, base, self.guard.candidate)
+                if self.memory is None:
+                    return await ask(self.run, self.guard.check, base, self.guard.candidate), False
+                return await self._counted(base, self.memory)
         except TimeoutError:
-            return CheckResult(Verdict.ERROR, "the check did not answer in time")
+            return CheckResult(Verdict.ERROR, "the check did not answer in time"), False
         except Exception as error:  # noqa: BLE001 - a check is anybody's code: whatever it raises is the verdict `error`
-            return fault(error)
+            return fault(error), False
 
-    async def _counted(self, base: Base, check: ErrorRate | Latency) -> Counters:
-        """Return what was counted since the split last changed, or within the check's window."""
-        router = self.run.backend(base).router
-        if router is None:
-            msg = f"guard {self.guard.id!r} needs a router's counters, and there is no router"
-            raise Unbound(msg)
-        counters = (await router.counters(base.target)).get(self.guard.candidate, Counters())
-        now = self._now()
-        if self.shifts != self.run.control.shifts or (
-            self.seen and difference(counters, self.seen[0][1]) is None
-        ):
-            self.shifts = self.run.control.shifts
-            self.seen.clear()
-        self.seen.append((now, counters))
-        if check.window_ms is None:
-            while len(self.seen) > 2:
-                del self.seen[1]
-        else:
-            while len(self.seen) > 1 and (now - self.seen[1][0]) * 1000 >= check.window_ms:
-                self.seen.popleft()
-        return difference(counters, self.seen[0][1]) or Counters()
+    async def _counted(self, base: Base, memory: Batches | Window) -> tuple[CheckResult, bool]:
+        control = self.run.control
+        era, shifts = control.era, control.shifts
+        both = (self.guard.candidate, self.guard.baseline)
+        revisions = frozenset(revision for revision in both if revision is not None)
+        counted: Counted = await source_of(self.run, self.guard, base).counters(base.target, revisions)
+        if isinstance(memory, Window):
+            return memory.look(self._now(), counted, shifts)
+        if era % 2 or era != control.era:
+            return memory.between(), False
+        return memory.look(counted, era, self._split(base)), False
+
+    def _split(self, base: Base) -> Split | None:
+        rule = self.run.history.rule(base.target.id)
+        return base.split if rule is None else rule.split
 
     def _debounced(self, result: CheckResult) -> CheckResult:
         if result.verdict is not Verdict.FAIL:
@@ -155,13 +159,36 @@ class Watch:
         message = f"{result.message} ({self.failures} of {self.guard.failures} failures in a row)"
         return CheckResult(Verdict.INCONCLUSIVE, message, evidence=result.evidence)
 
-    async def _follow(self, result: CheckResult) -> None:
-        action = self.guard.on[result.verdict]
-        new = result.verdict is not self.verdict
-        if new:
-            self.verdict = result.verdict
+    def _action(self, result: CheckResult, *, shared: bool) -> Action:
+        """Return what the plan says that follows."""
+        action = self.guard.shared_fault if shared else self.guard.on[result.verdict]
+        undecided = result.verdict in {Verdict.INCONCLUSIVE, Verdict.NO_DATA} and action is Action.CONTINUE
+        check = self.guard.check
+        if not (self.last and undecided and is_comparison(check) and check.scope == "revision"):
+            return action
+        policy = self.run.history.plan.undecided
+        far = nearness(check, result) <= policy.limit and not self._anything_failed()
+        return policy.far if far else policy.near
+
+    def _anything_failed(self) -> bool:
+        """Whether a check on the candidate itself has failed in this rollout."""
+        failed = self.run.history.failed
+        return any(each.id in failed and each.scope == "revision" for each in self.run.history.plan.guards)
+
+    async def _follow(self, result: CheckResult, *, shared: bool, tell: bool) -> None:
+        action = self._action(result, shared=shared)
+        new = (result.verdict, action) != self.judged
+        # At the last look a comparison tells where it stands: what is promoted is promoted by that.
+        if new or (tell and isinstance(self.memory, Batches)):
+            self.judged = (result.verdict, action)
             await self.run.record(
-                Judged(guard=self.guard.id, verdict=result.verdict, action=action, message=result.message)
+                Judged(
+                    guard=self.guard.id,
+                    verdict=result.verdict,
+                    action=action,
+                    message=result.message,
+                    state=self.state(),
+                )
             )
         if action is Action.HOLD:
             action, new = await self._hold(result), True

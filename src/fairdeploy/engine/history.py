@@ -31,6 +31,7 @@ from fairdeploy.model import (
     TargetId,
     TookOver,
     Undoing,
+    Verdict,
 )
 
 __all__ = ["History"]
@@ -52,6 +53,8 @@ class History:
     undone: list[Step] = field(default_factory=list)
     undo_settled: set[str] = field(default_factory=set)
     verdicts: dict[str, Judged] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
     undoing: Undoing | None = None
     parked: Parked | None = None
     paused: bool = False
@@ -75,7 +78,7 @@ class History:
             case Intended() | Settled():
                 self._stepped(record)
             case Judged():
-                self.verdicts[record.guard] = record
+                self._judged(record)
             case Undoing():
                 self.undoing = record
             case Parked():
@@ -94,6 +97,13 @@ class History:
             case _:
                 _told: Began | Retried | Progressed | Held | Released | Command = record
 
+    def _judged(self, record: Judged) -> None:
+        self.verdicts[record.guard] = record
+        if record.state:
+            self.states[record.guard] = record.state
+        if record.verdict is Verdict.FAIL:
+            self.failed.add(record.guard)
+
     def _stepped(self, record: Intended | Settled) -> None:
         match record:
             case Intended(phase="do"):
@@ -101,6 +111,7 @@ class History:
                 if record.step not in self.intended:
                     self.parked = None
                 self.intended.append(record.step)
+                self.states.update(record.states)
             case Intended():
                 self.undone += [record.undo] if record.undo is not None else []
             case Settled(phase="do"):

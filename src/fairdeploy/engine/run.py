@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from fairdeploy.engine.decide import Effect
     from fairdeploy.engine.history import History
     from fairdeploy.engine.tenure import Tenure
-    from fairdeploy.protocols import Backend, Clock, HealthCheck
+    from fairdeploy.model import Source
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource
 
 __all__ = ["Run", "StepFailed"]
 
@@ -51,6 +52,8 @@ class Run:
     control: Control
     clock: Clock
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    sources: Mapping[str, MetricSource] = field(default_factory=dict)
+    opened: dict[tuple[str, Source], MetricSource] = field(default_factory=dict)
     _looks: dict[TargetId, tuple[float, Seen]] = field(default_factory=dict)
     _applied: int = 0
 

@@ -11,7 +11,7 @@ from fairdeploy.engine.claim import claim
 from fairdeploy.engine.control import Leave, Stop, Stopped
 from fairdeploy.engine.ends import ended
 from fairdeploy.engine.feed import feed_of
-from fairdeploy.engine.guards import Watch
+from fairdeploy.engine.guards import Watch, closed
 from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.engine.settle import settle
 from fairdeploy.engine.steps import carry_out
@@ -160,7 +160,7 @@ async def _steps(run: Run, watches: list[Watch]) -> Stop | Leave | None:
         for step, then in zip_longest(left, left[1:]):
             if not intended:
                 await _thawed(run)
-                await run.record(Intended(step=step.id))
+                await run.record(await _intent(step, watches))
             intended = await _step(run, step, then, watches)
     except Stopped:
         return run.control.stopped
@@ -190,16 +190,24 @@ async def _thawed(run: Run) -> None:
         await run.control.thawed()
 
 
+async def _intent(step: Step, watches: list[Watch]) -> Intended:
+    """Return the record of an intent; with a change of the split goes what was counted until then."""
+    return Intended(step=step.id, states=await closed(watches) if isinstance(step, Shift) else ())
+
+
 async def _step(run: Run, step: Step, then: Step | None, watches: list[Watch]) -> bool:
     """Carry a step out that is intended; return whether the next one is intended by the same record.
 
     One write instead of two, where nothing keeps the next step from beginning.
     """
     run.control.step = step.id
+    if isinstance(step, Shift):
+        run.control.begin_shift()
     detail = await carry_out(run, step)
     await _last_look(run, step, watches)
-    on = then is not None and (run.history.promoting or run.control.free)
-    await run.record(Settled(step=step.id, detail=detail), *([Intended(step=then.id)] if then and on else []))
+    next_intent = [await _intent(then, watches)] if then is not None else []
+    on = bool(next_intent) and (run.history.promoting or run.control.free)
+    await run.record(Settled(step=step.id, detail=detail), *(next_intent if on else []))
     run.control.mark_settled(step.id, shift=isinstance(step, Shift))
     return on
 
@@ -208,7 +216,7 @@ async def _last_look(run: Run, step: Step, watches: list[Watch]) -> None:
     """Judge once more before the guards of a step end: a promotion is not decided by an old verdict."""
     last = [watch for watch in watches if watch.guard.until == step.id]
     for watch in last:
-        await watch.look()
+        await watch.look(last=True)
     if last:
         await run.control.thawed()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import anyio
 
-from fairdeploy.engine.guards import ask, fault
+from fairdeploy.engine.asking import ask, fault
 from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.engine.settle import settle, settle_mark
 from fairdeploy.engine.waits import approve, bake

@@ -74,6 +74,7 @@ from fairdeploy.model.step import (
 )
 from fairdeploy.model.target import TLS, Target, TargetId
 from fairdeploy.model.traffic import Counters, HeaderRoute, Histogram, Member, Mirror, Pool, Routes, Traffic
+from fairdeploy.model.undecided import Undecided
 from fairdeploy.model.verdict import Action, CheckResult, HealthStatus, Verdict
 
 __all__ = [
@@ -167,6 +168,7 @@ __all__ = [
     "TargetId",
     "TookOver",
     "Traffic",
+    "Undecided",
     "UndoPolicy",
     "Undoing",
     "Verdict",

@@ -11,6 +11,7 @@ from fairdeploy.model import _check
 from fairdeploy.model._tagged import STRICT
 from fairdeploy.model.check import Check, Scope
 from fairdeploy.model.release import RevisionId
+from fairdeploy.model.source import RouterSource, Source
 from fairdeploy.model.target import TargetId
 from fairdeploy.model.verdict import Action, Verdict
 
@@ -47,6 +48,9 @@ class Guard:
         on: Action per verdict; all five must be named.
         hold_limit_ms: Longest that this guard may hold the rollout, in all.
         then: What follows when the limit is reached.
+        source: Where requests are counted, for checks that are judged from counters.
+        shared_fault: What follows when a threshold is failed by the baseline as well, and not much
+            less: something that both use is broken.
 
     Raises:
         InvalidInput: If a number is out of range or a verdict has no action.
@@ -67,6 +71,8 @@ class Guard:
     on: Mapping[Verdict, Action] = field(default_factory=lambda: CONVICTING)
     hold_limit_ms: int = 600_000
     then: Action = Action.ROLLBACK
+    source: Source = field(default_factory=RouterSource)
+    shared_fault: Action = Action.HOLD
 
     def __post_init__(self) -> None:
         """Prove that no verdict is without an answer and no hold without an end."""

@@ -16,6 +16,7 @@ from fairdeploy.model.release import Release, RevisionId
 from fairdeploy.model.split import Split
 from fairdeploy.model.step import Promote, Step
 from fairdeploy.model.target import Target, TargetId
+from fairdeploy.model.undecided import Undecided
 
 __all__ = ["SCHEMA", "Base", "Plan", "UndoPolicy"]
 
@@ -89,6 +90,7 @@ class Plan:
         guards: What watches.
         undo: How to go back.
         notes: What a reader should know: capacity at the peak, risks, how it goes back.
+        undecided: What follows where a comparison has not decided when the whole bake is over.
         schema: Version of this record.
 
     Raises:
@@ -106,6 +108,7 @@ class Plan:
     guards: tuple[Guard, ...] = ()
     undo: UndoPolicy = field(default_factory=UndoPolicy)
     notes: tuple[str, ...] = ()
+    undecided: Undecided = field(default_factory=Undecided)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

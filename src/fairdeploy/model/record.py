@@ -62,13 +62,21 @@ class TookOver:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intended:
-    """A step is about to have effects. Steps of the way back are recorded whole: no plan holds them."""
+    """A step is about to have effects. Steps of the way back are recorded whole: no plan holds them.
+
+    Args:
+        step: Its id.
+        phase: Onward or back.
+        undo: The step itself, on the way back.
+        states: For a `Shift`, the guards' own states by their ids, opaque: what was counted until now.
+    """
 
     __pydantic_config__ = STRICT
 
     step: str
     phase: Literal["do", "undo"] = "do"
     undo: Step | None = None
+    states: tuple[tuple[str, str], ...] = ()
     kind: Literal["intended"] = "intended"
 
 

@@ -11,6 +11,7 @@ from fairdeploy.model.check.comparison import (
     SampleRatio,
     share_alpha,
 )
+from fairdeploy.model.check.counted import Threshold, is_comparison, is_counted, is_threshold
 from fairdeploy.model.check.http import HTTPCheck
 from fairdeploy.model.check.oidc import OIDCCheck
 from fairdeploy.model.check.postgres import PostgresCheck
@@ -40,10 +41,14 @@ __all__ = [
     "Scope",
     "StorageCheck",
     "TCPCheck",
+    "Threshold",
     "all_of",
     "any_of",
     "bound_in",
     "is_asked",
+    "is_comparison",
+    "is_counted",
     "is_data",
+    "is_threshold",
     "share_alpha",
 ]
