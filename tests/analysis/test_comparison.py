@@ -120,11 +120,55 @@ def test_the_order_of_batches_does_not_matter(
     assert one.message == other.message
 
 
+def test_requests_wait_until_there_is_something_to_compare() -> None:
+    """One request at a time adds up to the same evidence as the batch that they make."""
+    state = begin(ERRORS)
+    for _ in range(9):
+        state = add(ERRORS, state, counted(0), counted(1))
+        assert not any(state.tallies[0].likelihoods)
+        assert conclude(ERRORS, State.read(state.write())).verdict is Verdict.NO_DATA
+    state = add(ERRORS, state, counted(1, 1), counted(0))
+
+    assert state == add(ERRORS, begin(ERRORS), counted(1, 1), counted(9))
+
+
+def test_what_waits_is_judged_when_the_split_changes() -> None:
+    """A batch never spans two weights."""
+    state = add(ERRORS, begin(ERRORS), counted(1, 1), counted(4), weight=0.2)
+    after = add(ERRORS, state, counted(5), counted(5), weight=0.5)
+    apart = add(ERRORS, state, counted(0), counted(0), weight=0.5)
+
+    assert apart.tallies[0].likelihoods == after.tallies[0].likelihoods
+    assert (apart.candidate, apart.baseline) == (1, 4)
+
+
+def test_other_buckets_begin_new_thresholds() -> None:
+    """What was pooled with other bounds is not compared, and what was learned stays."""
+    check = LatencyComparison()
+    state = _after(check, *[(timed(*[20.0] * 10), timed(*[5.0] * 20))] * 3)
+    after = add(
+        check,
+        state,
+        timed(*[20.0] * 10, bounds=(8.0, 80.0)),
+        timed(*[5.0] * 20, bounds=(8.0, 80.0)),
+        weight=0.5,
+    )
+
+    assert after.bounds_ms == (8.0, 80.0)
+    assert after.total == 30
+    assert after.tallies == state.tallies
+    assert add(check, state, timed(5.0, bounds=(8.0,)), timed(5.0), weight=0.5) == state
+
+
 @given(BATCHES)
 def test_one_more_error_of_the_candidate_never_helps_it(batch: tuple[Counters, Counters]) -> None:
     """The evidence against the candidate grows with its share of the same errors."""
     candidate, baseline = batch
-    if candidate.errors == candidate.requests or not baseline.errors:
+    if (
+        candidate.errors == candidate.requests
+        or not baseline.errors
+        or candidate.requests + baseline.requests < 10
+    ):
         return
     worse = (
         replace(candidate, errors=candidate.errors + 1),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fairdeploy.analysis.comparison import add, begin, conclude
 from fairdeploy.analysis.counted import difference
+from fairdeploy.analysis.power import power, stages
 from fairdeploy.analysis.state import State, Tally
 from fairdeploy.analysis.threshold import judge
 
-__all__ = ["State", "Tally", "add", "begin", "conclude", "difference", "judge"]
+__all__ = ["State", "Tally", "add", "begin", "conclude", "difference", "judge", "power", "stages"]

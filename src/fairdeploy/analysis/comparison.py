@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from operator import add as plus
 from typing import assert_never
 
 from fairdeploy.analysis import errors, sample_ratio, slowness
@@ -20,6 +22,9 @@ from fairdeploy.model import (
 )
 
 __all__ = ["add", "begin", "conclude"]
+
+_BATCH = 10
+"""Requests that are judged together at least: with fewer, chance in who served them hides what they say."""
 
 
 @lru_cache(maxsize=256)
@@ -48,8 +53,10 @@ def add(
 ) -> State:
     """Return the state after a batch: what was counted of both since the last.
 
-    A batch may be of any length, but its end must not be chosen by what is in it (a clock or a
-    change of the split may end it), and within one the weights do not change.
+    What is added may be of any length, but its end must not be chosen by what is in it (a clock or a
+    change of the split may end it), and the weights do not change within. Requests wait until there
+    are ten, some of each revision, before they are judged as a batch: fewer say nothing, as a single
+    request that failed does not show that the other revision's would not have.
 
     Args:
         check: The one that the state is of.
@@ -57,7 +64,7 @@ def add(
         candidate: A difference of two looks, as `difference` returns it.
         baseline: The same of the baseline, between the same two moments.
         weight: The candidate's share of both revisions' traffic that the router was told, 0 to 1;
-            only `SampleRatio` asks for it.
+            `SampleRatio` needs it; for the others a change of it ends the batch.
 
     Raises:
         InvalidInput: If the state is another check's, the counters are impossible (negative, no
@@ -67,14 +74,36 @@ def add(
     prove(candidate)
     prove(baseline)
     match check:
-        case ErrorComparison():
-            return errors.add(check, state, candidate, baseline)
-        case LatencyComparison():
-            return slowness.add(check, state, candidate, baseline)
         case SampleRatio():
             return sample_ratio.add(check, state, candidate, baseline, weight)
+        case ErrorComparison():
+            seen = (errors.counts(candidate), errors.counts(baseline))
+        case LatencyComparison():
+            bounds = slowness.buckets(candidate, baseline)
+            if not bounds:
+                return state
+            if bounds != state.bounds_ms:
+                state = replace(_judged(check, state), bounds_ms=bounds, pooled=(), total=0)
+            seen = (slowness.counts(candidate, bounds), slowness.counts(baseline, bounds))
         case _:
             assert_never(check)
+    if weight != state.weight:
+        state = replace(_judged(check, state), weight=weight)
+    if state.waiting:
+        mine, theirs = state.waiting
+        seen = (tuple(map(plus, mine, seen[0])), tuple(map(plus, theirs, seen[1])))
+    state = replace(state, waiting=seen)
+    n, m = seen[0][0], seen[1][0]
+    return _judged(check, state) if min(n, m) and n + m >= _BATCH else state
+
+
+def _judged(check: ErrorComparison | LatencyComparison, state: State) -> State:
+    """Return the state with what waits in it taken as a batch, however small."""
+    if not state.waiting:
+        return state
+    if isinstance(check, ErrorComparison):
+        return errors.judge_batch(check, state)
+    return slowness.judge_batch(check, state)
 
 
 def conclude(check: Comparison, state: State) -> CheckResult:

@@ -18,25 +18,23 @@ from fairdeploy.analysis.tallying import tallied
 from fairdeploy.analysis.words import beside, e_value, too_few
 from fairdeploy.model import CheckResult, Counters, ErrorComparison, Verdict
 
-__all__ = ["add", "conclude"]
+__all__ = ["conclude", "counts", "judge_batch", "log_rarer"]
 
 _FRACTIONS = (0.5, 0.2, 0.1, 0.0)
 """Error rates, as parts of the negligible one, whose mean likelihood ratio proves a smaller one."""
 
 
-def add(check: ErrorComparison, state: State, candidate: Counters, baseline: Counters) -> State:
-    """Return the state after a batch."""
-    tally = tallied(
-        state.tallies[0],
-        odds_grid(check.tolerated, check.margin),
-        (candidate.errors, baseline.errors),
-        (candidate.requests, baseline.requests),
-    )
+def counts(seen: Counters) -> tuple[int, ...]:
+    """Return what is kept of a revision's counters: requests and errors."""
+    return (seen.requests, seen.errors)
+
+
+def judge_batch(check: ErrorComparison, state: State) -> State:
+    """Return the state after what waits in it was taken as a batch."""
+    (n, x), (m, y) = state.waiting
+    tally = tallied(state.tallies[0], odds_grid(check.tolerated, check.margin), (x, y), (n, m))
     return replace(
-        state,
-        candidate=state.candidate + candidate.requests,
-        baseline=state.baseline + baseline.requests,
-        tallies=(tally,),
+        state, candidate=state.candidate + n, baseline=state.baseline + m, tallies=(tally,), waiting=()
     )
 
 
@@ -46,7 +44,7 @@ def conclude(check: ErrorComparison, state: State) -> CheckResult:
         return too_few(state, check.min_requests)
     tally = state.tallies[0]
     found = weigh(check, tally.likelihoods)
-    rarer = _log_rarer(check, tally.candidate, state.candidate) if check.negligible_percent else -inf
+    rarer = log_rarer(check, tally.candidate, state.candidate) if check.negligible_percent else -inf
     passed = log_mean([found.within, rarer]) if check.negligible_percent else found.within
     if found.worse >= -log(check.alpha):
         verdict = Verdict.FAIL
@@ -70,7 +68,7 @@ def conclude(check: ErrorComparison, state: State) -> CheckResult:
     )
 
 
-def _log_rarer(check: ErrorComparison, errors: int, requests: int) -> float:
+def log_rarer(check: ErrorComparison, errors: float, requests: float) -> float:
     """Return the log e-value against an error rate of the candidate of at least the negligible one."""
     limit = check.negligible_percent / 100
     logs = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import exp, inf, lgamma, log, sqrt
 
-__all__ = ["log_likelihoods", "odds_grid"]
+__all__ = ["log_likelihoods", "mean_events", "odds_grid"]
 
 _DECADE = 10
 """Grid points per factor of ten: neighbours differ by a factor of 1.26 (Renard's R10)."""
@@ -94,7 +94,7 @@ def _sampled(grid: tuple[float, ...], x: int, n: int, k: int, m: int) -> tuple[f
 
     found = []
     for psi in grid:
-        mean = _mean(psi, n, k, m)
+        mean = mean_events(psi, n, k, m)
         spread = _spread(mean, n, k, m)
         step = 1
         while 2 * step <= 0.8 * spread:
@@ -115,8 +115,11 @@ def _sampled(grid: tuple[float, ...], x: int, n: int, k: int, m: int) -> tuple[f
     return tuple(found)
 
 
-def _mean(psi: float, n: int, k: int, m: int) -> float:
-    """Return about the mean: where ``mu (m - k + mu) = psi (n - mu) (k - mu)`` (Cornfield 1956)."""
+def mean_events(psi: float, n: float, k: float, m: float) -> float:
+    """Return about the mean: where ``mu (m - k + mu) = psi (n - mu) (k - mu)`` (Cornfield 1956).
+
+    Also the candidate's events under the likeliest rates with that odds ratio and the same sum.
+    """
     if psi == 1:
         return n * k / (n + m)
     a = psi - 1

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isinf, log
-from operator import add as plus
 
 from fairdeploy.analysis.counted import measured
 from fairdeploy.analysis.evidence import log_mean, weigh
@@ -21,37 +20,47 @@ from fairdeploy.analysis.tallying import tallied
 from fairdeploy.analysis.words import beside, e_value, too_few
 from fairdeploy.model import CheckResult, Counters, Histogram, LatencyComparison, Verdict
 
-__all__ = ["add", "conclude", "thresholds"]
+__all__ = ["buckets", "conclude", "counts", "judge_batch", "thresholds"]
 
 
-def add(check: LatencyComparison, state: State, candidate: Counters, baseline: Counters) -> State:
-    """Return the state after a batch. One whose buckets are not those of earlier ones begins to pool anew."""
-    n, m = measured(candidate), measured(baseline)
-    bounds = _bounds(candidate.latency) or _bounds(baseline.latency)
-    fast = [_fast(each.latency, bounds) for each in (candidate, baseline)]
-    if not bounds or fast[0] is None or fast[1] is None:
-        return state
-    mine, theirs = fast[0], fast[1]
-    same = bounds == state.bounds_ms
-    total = state.candidate + state.baseline if same else 0
+def buckets(candidate: Counters, baseline: Counters) -> tuple[float, ...]:
+    """Return the bounds of both histograms, without an infinite one; none if they are not the same.
+
+    A router that had seen no request of a revision may have told no bounds.
+    """
+    mine, theirs = _finite(candidate.latency), _finite(baseline.latency)
+    return mine or theirs if mine == theirs or not mine or not theirs else ()
+
+
+def counts(seen: Counters, bounds: tuple[float, ...]) -> tuple[int, ...]:
+    """Return what is kept of a revision's counters: measured requests, and those up to each bound."""
+    fast = seen.latency.counts[: len(bounds)] or (0,) * len(bounds)
+    return (measured(seen) if seen.latency.bounds_ms else 0, *fast)
+
+
+def judge_batch(check: LatencyComparison, state: State) -> State:
+    """Return the state after what waits in it was taken as a batch."""
+    (n, *mine), (m, *theirs) = state.waiting
+    pooled = state.pooled or (0,) * len(state.bounds_ms)
+    earlier = state.total
     tallies = list(state.tallies)
     grid = odds_grid(check.tolerated, check.margin)
-    for index, at in enumerate(_nearest(check, state.pooled, total) if total else ()):
+    for index, at in enumerate(_nearest(check, pooled, earlier) if earlier else ()):
         tallies[index] = tallied(tallies[index], grid, (n - mine[at], m - theirs[at]), (n, m))
-    pooled = map(plus, mine, theirs)
     return replace(
         state,
         candidate=state.candidate + n,
         baseline=state.baseline + m,
         tallies=tuple(tallies),
-        bounds_ms=bounds,
-        pooled=tuple(map(plus, state.pooled, pooled) if same else pooled),
+        pooled=tuple(a + b + c for a, b, c in zip(pooled, mine, theirs, strict=True)),
+        total=earlier + n + m,
+        waiting=(),
     )
 
 
 def conclude(check: LatencyComparison, state: State) -> CheckResult:
     """Return the verdict."""
-    if not state.bounds_ms or min(state.candidate, state.baseline) < check.min_requests:
+    if not state.total or min(state.candidate, state.baseline) < check.min_requests:
         return too_few(state, check.min_requests)
     alpha = check.alpha / len(check.quantiles)
     found = [weigh(check, tally.likelihoods, alpha) for tally in state.tallies]
@@ -92,19 +101,12 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
 
 def thresholds(check: LatencyComparison, state: State) -> tuple[float, ...]:
     """Return what is slow in the next batch, per quantile, in milliseconds."""
-    nearest = _nearest(check, state.pooled, state.candidate + state.baseline)
+    nearest = _nearest(check, state.pooled, state.total)
     return tuple(state.bounds_ms[at] for at in nearest)
 
 
-def _bounds(histogram: Histogram) -> tuple[float, ...]:
+def _finite(histogram: Histogram) -> tuple[float, ...]:
     return tuple(float(each) for each in histogram.bounds_ms if not isinf(each))
-
-
-def _fast(histogram: Histogram, bounds: tuple[float, ...]) -> tuple[int, ...] | None:
-    """Return the counts at the bounds; a router that had seen nothing may have told no bounds."""
-    if not histogram.bounds_ms:
-        return (0,) * len(bounds)
-    return histogram.counts[: len(bounds)] if _bounds(histogram) == bounds else None
 
 
 def _nearest(check: LatencyComparison, pooled: tuple[int, ...], total: int) -> tuple[int, ...]:

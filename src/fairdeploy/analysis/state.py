@@ -44,6 +44,10 @@ class State:
         tallies: One per thing counted: errors; or slow answers, one per quantile.
         bounds_ms: Latency buckets of all requests until now, without an infinite one.
         pooled: How many took at most so long, of both revisions.
+        total: Of how many, since the buckets last changed.
+        waiting: What was counted of candidate and baseline since, too little to be a batch:
+            requests and errors; or measured requests, and those up to each of `bounds_ms`.
+        weight: The candidate's share while that was counted, if it was told.
     """
 
     kind: str
@@ -53,6 +57,9 @@ class State:
     tallies: tuple[Tally, ...] = ()
     bounds_ms: tuple[float, ...] = ()
     pooled: tuple[int, ...] = ()
+    total: int = 0
+    waiting: tuple[tuple[int, ...], ...] = ()
+    weight: float | None = None
 
     def write(self) -> str:
         """Return the state as one line of JSON."""
@@ -75,7 +82,10 @@ class State:
                 baseline=_whole(data.pop("baseline")),
                 tallies=tuple(_tally(each) for each in data.pop("tallies")),
                 bounds_ms=_numbers(data.pop("bounds_ms")),
-                pooled=tuple(_whole(each) for each in data.pop("pooled")),
+                pooled=_wholes(data.pop("pooled")),
+                total=_whole(data.pop("total")),
+                waiting=tuple(_wholes(each) for each in data.pop("waiting")),
+                weight=_share(data.pop("weight")),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             msg = "this is no state of a comparison: give what State.write() returned"
@@ -98,6 +108,16 @@ def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(value)
     return value
+
+
+def _share(value: object) -> float | None:
+    return None if value is None else _numbers([value])[0]
+
+
+def _wholes(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(_whole(each) for each in value)
 
 
 def _numbers(value: object) -> tuple[float, ...]:

@@ -29,6 +29,7 @@ from fairdeploy.model.check import (
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
 from fairdeploy.model.guard import CONVICTING, SHARED, Guard
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
+from fairdeploy.model.power import Detection, Power, Stage
 from fairdeploy.model.probe import CommandProbe, HTTPProbe, Probe, Probes, TCPProbe
 from fairdeploy.model.record import (
     Began,
@@ -102,6 +103,7 @@ __all__ = [
     "Comparison",
     "Counters",
     "Deployment",
+    "Detection",
     "Drain",
     "Due",
     "Ended",
@@ -131,6 +133,7 @@ __all__ = [
     "Plan",
     "Pool",
     "PostgresCheck",
+    "Power",
     "Probe",
     "Probes",
     "Progressed",
@@ -159,6 +162,7 @@ __all__ = [
     "Shift",
     "Source",
     "Split",
+    "Stage",
     "Start",
     "Step",
     "StorageCheck",
