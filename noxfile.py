@@ -5,6 +5,8 @@ uv makes the environments from `uv.lock`. `uvx` tells nox where uv is, so it nee
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import nox
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "tests", "proof", "examples", "docs", "package"]
+nox.options.sessions = ["lint", "types", "tests", "proof", "examples", "docs", "package", "audit"]
 
 ROOT = Path(__file__).parent
 CODE = [
@@ -95,13 +97,44 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the wheel and import it where there is nothing else: no extra, no test library, no source."""
+    """Build the wheel twice, from the tree and from the sdist: equal to the byte. Import it where there is nothing else."""
     built = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(built, ignore_errors=True)
-    session.run_install("uv", "build", "--quiet", "--wheel", "--sdist", f"--out-dir={built}")
+    date = {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "1704067200")}
+    session.run_install("uv", "build", "--quiet", "--wheel", "--sdist", f"--out-dir={built}", env=date)
+    (source,) = built.glob("*.tar.gz")
+    session.run_install("uv", "build", "--quiet", "--wheel", f"--out-dir={built / 'again'}", source, env=date)
+    sums = {hashlib.sha256(path.read_bytes()).hexdigest() for path in built.rglob("*.whl")}
+    if len(sums) != 1:
+        session.error(f"the wheel is not reproducible: {sorted(sums)} from {built}")
+    session.log(f"both wheels have the SHA-256 {sums.pop()}")
     session.install(*map(str, built.glob("*.whl")))
     session.chdir(built)
     session.run("python", "-W", "error", "-c", "import fairdeploy; print(fairdeploy.__file__)")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look for known vulnerabilities in all that is locked. Unreachable: skipped, said aloud; `-- --required`: failed."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--locked",
+        "--quiet",
+        "--no-default-groups",
+        "--only-group=audit",
+        f"--python={session.virtualenv.location}",
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+    listed = Path(session.create_tmp()).resolve() / "requirements.txt"
+    everything = ("--all-extras", "--all-groups", "--no-emit-workspace")
+    session.run_install("uv", "export", "--locked", "--quiet", *everything, f"--output-file={listed}")
+    said = session.run(
+        "python", ".ci/audit.py", str(listed), *session.posargs, silent=True, success_codes=[0, 3]
+    )
+    if str(said).startswith("not audited"):
+        session.skip(str(said).strip())
+    session.log(str(said).strip())
 
 
 @nox.session(default=False, python=["3.12", "3.13", "3.14"], download_python="never")
