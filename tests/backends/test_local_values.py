@@ -31,7 +31,9 @@ RECORDS = st.builds(
     cwd=st.text(),
     env=st.dictionaries(st.text(), st.text()),
     config=st.text(),
-    secrets=st.dictionaries(st.text(), st.dictionaries(st.sampled_from(["path", "key"]), st.text())),
+    secrets=st.dictionaries(
+        st.text(), st.fixed_dictionaries({"path": st.text()}, optional={"key": st.text()})
+    ),
     port=st.none() | st.integers(1, 65_535),
     uds=st.none() | st.text(),
     probes=st.builds(Probes, readiness=PROBES, liveness=PROBES),

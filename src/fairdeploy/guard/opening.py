@@ -41,7 +41,11 @@ def open_backend(uri: str, *, guard: bool = False) -> AbstractAsyncContextManage
         InvalidInput: If it is no URI, holds a password, or no installed package opens its scheme.
         MissingDependency: If the package that opens it lacks an extra.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        msg = f"{uri!r} is no URI of a backend ({error}): give what Backend.uri says"
+        raise InvalidInput(msg) from error
     if parts.password is not None:
         msg = "a URI with a password would stand in the list of processes: give the password by a file or variable"
         raise InvalidInput(msg)

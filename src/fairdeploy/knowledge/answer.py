@@ -13,6 +13,7 @@ __all__ = ["clean", "origins_of", "passages_of", "records_of"]
 
 _LONGEST = 20_000
 _MOST = 100
+_HIGHEST = 1e9
 
 
 def records_of(text: str, call: ToolCall) -> tuple[Mapping[str, object], ...]:
@@ -48,7 +49,7 @@ def passages_of(
             address=clean(_text(record, paths["address"]), 2_000),
             origin=clean(_text(record, paths["origin"]), 300),
             ref=clean(_text(record, paths["ref"]), 2_000),
-            score=float(score) if isinstance(score, (int, float)) and not isinstance(score, bool) else None,
+            score=_number(score),
         )
         if passage.text or passage.ref:
             found.append(passage)
@@ -79,6 +80,12 @@ def clean(text: str, longest: int) -> str:
 def _text(record: Mapping[str, object], paths: Sequence[str]) -> str:
     value = _at(record, paths)
     return "" if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > _HIGHEST:
+        return None
+    return float(value)
 
 
 def _at(record: Mapping[str, object], paths: Sequence[str]) -> object:

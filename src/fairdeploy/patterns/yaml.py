@@ -63,7 +63,7 @@ def read_requirements(text: str) -> InstitutionRequirements:
 
 
 def _read_mapping(text: str) -> Mapping[object, object]:
-    if not isinstance(text, str) or len(text.encode()) > _LARGEST:
+    if not isinstance(text, str) or len(text.encode(errors="replace")) > _LARGEST:
         raise InvalidInput("YAML must be a text of at most 1 MiB")
     yaml = needed("ruamel.yaml", "yaml")
     try:
@@ -71,7 +71,17 @@ def _read_mapping(text: str) -> Mapping[object, object]:
         loader = yaml.YAML(typ="safe", pure=True)
         loader.allow_duplicate_keys = False
         content = loader.load(text)
-    except yaml.error.YAMLError as error:
+    except InvalidInput:
+        raise
+    except (
+        yaml.error.YAMLError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        LookupError,
+        RecursionError,
+    ) as error:
+        # Its constructors pass on what Python says of a thirteenth month or a number of 5,000 digits.
         said = " ".join(str(getattr(error, "problem", None) or error).split())
         raise InvalidInput(f"YAML cannot be read: {said}{_place(error)}") from error
     if not isinstance(content, Mapping):

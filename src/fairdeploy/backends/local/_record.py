@@ -84,12 +84,34 @@ class Record:
         own = {key: value for key, value in found.items() if key not in {"values", "run", "ready"}}
         try:
             probes = cast("dict[str, dict[str, JSON] | None]", own.pop("probes"))
+            _refuse_other_types(own)
             argv = tuple(cast("list[str]", own.pop("argv")))
             return cls(argv=argv, probes=Probes(**{key: _probe(each) for key, each in probes.items()}), **own)  # type: ignore[arg-type]  # a wrong field is a TypeError
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise StateError(
                 f"file {str(path)!r} was not written by this version ({error}): remove its target with the one that did"
             ) from error
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "revision", "cwd", "config", "stop_signal"), (str,)),
+    **dict.fromkeys(("number", "stop_grace_ms"), (int,)),
+    **dict.fromkeys(("env", "secrets"), (dict,)),
+    "argv": (list,),
+    "port": (int, type(None)),
+    "uds": (str, type(None)),
+}
+
+
+def _refuse_other_types(found: Mapping[str, JSON]) -> None:
+    wrong = [key for key, value in found.items() if type(value) not in _TYPES[key]]
+    if wrong:
+        raise TypeError(f"another type in {wrong[0]!r}")
+    places = [cast("dict[str, JSON]", place) for place in cast("dict[str, JSON]", found["secrets"]).values()]
+    env = cast("dict[str, JSON]", found["env"]).values()
+    texts = [*cast("list[JSON]", found["argv"]), *env, *(word for place in places for word in place.values())]
+    if not all(isinstance(each, str) for each in texts) or any("path" not in place for place in places):
+        raise TypeError("another type in 'argv', 'env' or 'secrets'")
 
 
 def _probe(found: dict[str, JSON] | None) -> Probe | None:

@@ -6,6 +6,7 @@ import http.client
 import socket
 import xmlrpc.client
 from typing import TYPE_CHECKING, TypeAlias, cast
+from xml.parsers.expat import ExpatError
 
 from typing_extensions import override
 
@@ -14,11 +15,13 @@ from fairdeploy.errors import BackendError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UNREACHABLE", "Answer", "Refusal", "call"]
+__all__ = ["BROKEN", "UNREACHABLE", "Answer", "Refusal", "call"]
 
 Answer: TypeAlias = "bool | int | str | list[dict[str, str | int]] | dict[str, str | int]"
 UNREACHABLE = (ConnectionRefusedError, FileNotFoundError, ConnectionResetError, http.client.HTTPException)
 """Nobody listens: supervisord has ended. (A deadline passed is not among them: it may only be stopped.)"""
+BROKEN = (xmlrpc.client.Error, ExpatError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+"""What an answer leads to that is none of supervisord's. Its parser refuses entities that multiply."""
 
 
 class Refusal(BackendError):

@@ -12,7 +12,7 @@ import xmlrpc.client
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, final
+from typing import TYPE_CHECKING, Any, Literal, cast, final
 
 import anyio
 import anyio.to_thread
@@ -37,6 +37,7 @@ _PHASES: Mapping[str, Literal["running", "backoff", "stopping", "exited"]] = {
 }
 _PAUSE = 0.02
 _UNKNOWN_EXIT = -1000
+_ROW = {"name": str, "state": str, "pid": int, "exit": int, "starts": int}
 
 
 @final
@@ -158,8 +159,7 @@ class SupervisorKeeper:
         return False
 
     async def _table(self) -> dict[str, dict[str, str | int]]:
-        rows = cast("list[dict[str, str | int]]", await self._call("fairdeploy.states"))
-        return {str(row["name"]): row for row in rows}
+        return table_of(await self._call("fairdeploy.states"))
 
     def _exits(self) -> dict[str, int]:
         """Read from supervisord's own log how programs ended: its answers forget that on a quick exit."""
@@ -213,7 +213,7 @@ class SupervisorKeeper:
             raise _rpc.Refusal(error.faultString.partition(":")[0]) from error
         except _rpc.UNREACHABLE:
             raise  # for the callers here: it means that nobody listens
-        except (OSError, xmlrpc.client.Error) as error:
+        except (OSError, *_rpc.BROKEN) as error:
             raise BackendError(
                 f"supervisord of {str(self._home.folder)!r} does not answer ({type(error).__name__}): is it stopped?"
             ) from error
@@ -268,6 +268,18 @@ class SupervisorKeeper:
         if ran.returncode != 0:
             words = (ran.stderr or ran.stdout).strip().splitlines()[-3:]
             raise StateError(f"supervisord cannot be started in {str(home.folder)!r}: {' '.join(words)}")
+
+
+def table_of(answer: object) -> dict[str, dict[str, str | int]]:
+    """Return what supervisord says of each program, by name.
+
+    Raises:
+        BackendError: If it is not what `_daemon` answers.
+    """
+    rows: list[Any] = answer if isinstance(answer, list) else [answer]  # Any: found out here
+    if any(not isinstance(row, dict) or {key: type(row.get(key)) for key in _ROW} != _ROW for row in rows):
+        raise BackendError("supervisord's table cannot be read: is it another program that answers there?")
+    return {row["name"]: row for row in rows}
 
 
 def _restarted(row: Mapping[str, str | int]) -> bool:

@@ -140,8 +140,7 @@ class SystemdKeeper:
         ran = await self._call("systemctl", "show", f"{self._prefix}*.service", f"--property={_ASKED}")
         if ran.returncode != 0:
             raise BackendError(f"systemd does not tell its units: {_words(ran)}")
-        found = [_state(block, self._prefix) for block in ran.stdout.decode().split("\n\n") if block.strip()]
-        return {state.name: state for state in found}
+        return states_of(ran.stdout, self._prefix)
 
     def _current(self) -> bool:
         known = _files.read_json(self._folder / "boot.json")
@@ -213,6 +212,21 @@ def runs(*, user: bool) -> bool:
     if not Path("/run/systemd/system").is_dir():
         return False
     return not user or (Path("/var/lib/systemd/linger") / pwd.getpwuid(os.geteuid()).pw_name).exists()
+
+
+def states_of(told: bytes, prefix: str) -> dict[str, ProgramState]:
+    """Return the units that ``systemctl show`` has told of.
+
+    Raises:
+        BackendError: If that cannot be read.
+    """
+    try:
+        found = [_state(block, prefix) for block in told.decode().split("\n\n") if block.strip()]
+    except (KeyError, ValueError) as error:
+        raise BackendError(
+            f"systemd's units cannot be read ({type(error).__name__}): see 'systemctl show {prefix}*'"
+        ) from error
+    return {state.name: state for state in found}
 
 
 def _state(block: str, prefix: str) -> ProgramState:

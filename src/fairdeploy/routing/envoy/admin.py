@@ -15,16 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-__all__ = ["Unreachable", "ask", "opened", "question"]
+__all__ = ["UNREADABLE", "Unreachable", "ask", "opened", "question", "unreadable"]
 
 _ANSWER_S: Final = 5.0
 _MAX_PATH: Final = 107  # bytes that fit into sockaddr_un on Linux
 _CHUNK: Final = 65_536
 _OK: Final = 200
+_MOST: Final = 64 * 1024 * 1024
+"""Bytes of an answer; the statistics of a thousand places have a tenth of it."""
+UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What reading an answer raises that is none of Envoy's."""
 
 
 class Unreachable(Exception):
     """Envoy does not answer: it is starting, or does not run."""
+
+
+def unreadable(what: str, error: Exception) -> RouterError:
+    """Return what to raise for an answer that cannot be read."""
+    return RouterError(
+        f"Envoy's {what} cannot be read ({type(error).__name__}): is it Envoy that answers there?"
+    )
 
 
 async def ask(folder: Path, socket: str, path: str) -> str:
@@ -94,8 +105,12 @@ async def _get(stream: anyio.abc.ByteStream, path: str, host: str) -> str:
     request = h11.Request(method="GET", target=path, headers=[("Host", host), ("Connection", "close")])
     await stream.send((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
     status, body = 0, bytearray()
-    while True:
-        match connection.next_event():
+    while len(body) <= _MOST:
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as exc:
+            raise unreadable("answer", exc) from exc
+        match event:
             case h11.Response(status_code=status):
                 pass
             case h11.Data(data=data):
@@ -104,8 +119,12 @@ async def _get(stream: anyio.abc.ByteStream, path: str, host: str) -> str:
                 break
             case h11.ConnectionClosed():
                 raise anyio.EndOfStream
-            case event if event is h11.NEED_DATA:
+            case _ if event is h11.NEED_DATA:
                 connection.receive_data(await _receive(stream))
+    else:
+        raise RouterError(
+            f"Envoy answered {path!r} with more than {_MOST} bytes: is it Envoy that answers there?"
+        )
     text = body.decode(errors="replace")
     if status != _OK:
         raise RouterError(f"Envoy answered {path!r} with {status}: {text[:200]!r}")

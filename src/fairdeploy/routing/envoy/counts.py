@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, final
 from urllib.parse import quote
 
 from fairdeploy.model import Counters, Histogram
-from fairdeploy.routing.envoy.admin import ask
+from fairdeploy.routing.envoy.admin import UNREADABLE, ask, unreadable
 from fairdeploy.routing.envoy.listeners import ADMIN_SOCKET
 
 if TYPE_CHECKING:
@@ -64,7 +64,18 @@ async def counts(folder: Path) -> Counted:
 
 
 def parse_counts(text: str) -> Counted:
-    """Return what a text of statistics says."""
+    """Return what a text of statistics says.
+
+    Raises:
+        RouterError: If it is none that Envoy gives.
+    """
+    try:
+        return _parsed(text)
+    except UNREADABLE as exc:
+        raise unreadable("statistics", exc) from exc
+
+
+def _parsed(text: str) -> Counted:
     numbers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     times: dict[str, Histogram] = {}
     for line in text.splitlines():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict, final
 from urllib.parse import quote
 
-from fairdeploy.routing.envoy.admin import ask
+from fairdeploy.routing.envoy.admin import UNREADABLE, ask, unreadable
 from fairdeploy.routing.envoy.document import normal
 from fairdeploy.routing.envoy.listeners import ADMIN_SOCKET
 
@@ -87,18 +87,26 @@ async def hosts(folder: Path) -> tuple[Host, ...]:
 
     Raises:
         Unreachable: If Envoy does not answer.
+        RouterError: If its answer cannot be read.
     """
     return parse_hosts(await ask(folder, ADMIN_SOCKET, _PATH))
 
 
 def parse_hosts(text: str) -> tuple[Host, ...]:
-    """Return the members in Envoy's answer."""
-    answer: _Clusters = json.loads(text)
-    return tuple(
-        _host(cluster.get("name", ""), host)
-        for cluster in answer.get("cluster_statuses", [])
-        for host in cluster.get("host_statuses", [])
-    )
+    """Return the members in Envoy's answer.
+
+    Raises:
+        RouterError: If it is none that Envoy gives.
+    """
+    try:
+        answer: _Clusters = json.loads(text)
+        return tuple(
+            _host(cluster.get("name", ""), host)
+            for cluster in answer.get("cluster_statuses", [])
+            for host in cluster.get("host_statuses", [])
+        )
+    except UNREADABLE as exc:
+        raise unreadable("members", exc) from exc
 
 
 def healthy(state: State, seen: Iterable[Host]) -> frozenset[InstanceId]:

@@ -10,6 +10,7 @@ from fairdeploy.errors import RouterError
 from fairdeploy.model import TLS, Member, Probe, RevisionId, Routes
 from fairdeploy.model._tagged import STRICT
 from fairdeploy.model.canonical import canonical
+from fairdeploy.routing.envoy.admin import UNREADABLE
 from fairdeploy.routing.envoy.files import read, wipe, write
 
 if TYPE_CHECKING:
@@ -106,13 +107,11 @@ def decode(content: bytes, path: Path) -> State:
     Raises:
         RouterError: If it is damaged or of another version.
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - see `_decoder`
-
     try:
         return _decoder().validate_json(content)
-    except ValidationError as exc:
+    except UNREADABLE as exc:  # pydantic's own error is a ValueError
         msg = (
-            f"the router's state {str(path)!r} cannot be read ({exc.error_count()} errors): it is damaged or of another "
+            f"the router's state {str(path)!r} cannot be read ({type(exc).__name__}): it is damaged or of another "
             "version of fairdeploy; restore it, or remove the target's folder once its Envoy is stopped"
         )
         raise RouterError(msg) from exc

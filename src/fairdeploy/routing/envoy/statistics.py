@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, final
 from urllib.parse import quote
 
-from fairdeploy.routing.envoy.admin import ask
+from fairdeploy.routing.envoy.admin import UNREADABLE, ask, unreadable
 from fairdeploy.routing.envoy.listeners import ADMIN_SOCKET
 
 if TYPE_CHECKING:
@@ -76,10 +76,20 @@ async def loaded(folder: Path) -> Loaded:
 def parse_loaded(text: str) -> Loaded:
     """Return what the statistics say.
 
+    Raises:
+        RouterError: If they are none that Envoy gives.
+
     Example:
         >>> parse_loaded('cluster.s1.version_text: "7"').subject("cluster.s1").version
         '7'
     """
+    try:
+        return _parsed(text)
+    except UNREADABLE as exc:
+        raise unreadable("statistics", exc) from exc
+
+
+def _parsed(text: str) -> Loaded:
     values = dict(line.rsplit(": ", 1) for line in text.splitlines() if ": " in line)
     names = {name.rsplit(".", 1)[0] for name in values if name.endswith(".version_text")}
     names |= {
