@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,18 +195,19 @@ def test_the_files_of_a_backend(tmp_path: Path, text: str) -> None:
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_what_systemd_says(told: bytes) -> None:
     """Units as `systemctl show` writes them, or an error of the backend."""
-    only_ours(lambda: systemd.states_of(told, "fairdeploy-x-"), BackendError)
+    only_ours(lambda: systemd._states_of(told, "fairdeploy-x-"), BackendError)
     whole = b"Id=fairdeploy-x-a.service\nActiveState=active\nSubState=running\nMainPID=7\nExecMainCode=0\n"
-    only_ours(lambda: systemd.states_of(whole + told, "fairdeploy-x-"), BackendError)
+    only_ours(lambda: systemd._states_of(whole + told, "fairdeploy-x-"), BackendError)
 
 
 @given(ANY_JSON)
 def test_what_supervisor_says_of_its_programs(told: object) -> None:
     """Rows of a table, or an error of the backend."""
-    only_ours(lambda: supervisor.table_of(told), BackendError)
+    only_ours(lambda: supervisor._table_of(told), BackendError)
     row = {"name": "a", "state": "RUNNING", "pid": 7, "exit": -1000, "starts": 1}
     for key in row:
-        only_ours(lambda key=key: supervisor.table_of([{**row, key: told}]), BackendError)  # type: ignore[misc]
+        other: dict[str, object] = {**row, key: told}
+        only_ours(partial(supervisor._table_of, [other]), BackendError)
 
 
 XML = b"<?xml version='1.0'?><methodResponse><params><param><value><int>1</int></value></param></params></methodResponse>"
@@ -263,7 +265,7 @@ async def test_garbage_on_a_socket(answer: bytes, folder: Path) -> None:
         with pytest.raises((RouterError, admin.Unreachable)):
             parse_hosts(await admin.ask(place.parent, place.name, "/clusters"))
         with pytest.raises((BackendError, *_rpc.UNREACHABLE)):
-            supervisor.table_of(await keeper._ask("fairdeploy.states"))
+            supervisor._table_of(await keeper._ask("fairdeploy.states"))
 
 
 CALL = ToolCall("search", {})

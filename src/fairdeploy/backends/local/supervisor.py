@@ -159,7 +159,7 @@ class SupervisorKeeper:
         return False
 
     async def _table(self) -> dict[str, dict[str, str | int]]:
-        return table_of(await self._call("fairdeploy.states"))
+        return _table_of(await self._call("fairdeploy.states"))
 
     def _exits(self) -> dict[str, int]:
         """Read from supervisord's own log how programs ended: its answers forget that on a quick exit."""
@@ -270,7 +270,7 @@ class SupervisorKeeper:
             raise StateError(f"supervisord cannot be started in {str(home.folder)!r}: {' '.join(words)}")
 
 
-def table_of(answer: object) -> dict[str, dict[str, str | int]]:
+def _table_of(answer: object) -> dict[str, dict[str, str | int]]:
     """Return what supervisord says of each program, by name.
 
     Raises:

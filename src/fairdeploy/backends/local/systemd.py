@@ -140,7 +140,7 @@ class SystemdKeeper:
         ran = await self._call("systemctl", "show", f"{self._prefix}*.service", f"--property={_ASKED}")
         if ran.returncode != 0:
             raise BackendError(f"systemd does not tell its units: {_words(ran)}")
-        return states_of(ran.stdout, self._prefix)
+        return _states_of(ran.stdout, self._prefix)
 
     def _current(self) -> bool:
         known = _files.read_json(self._folder / "boot.json")
@@ -214,7 +214,7 @@ def runs(*, user: bool) -> bool:
     return not user or (Path("/var/lib/systemd/linger") / pwd.getpwuid(os.geteuid()).pw_name).exists()
 
 
-def states_of(told: bytes, prefix: str) -> dict[str, ProgramState]:
+def _states_of(told: bytes, prefix: str) -> dict[str, ProgramState]:
     """Return the units that ``systemctl show`` has told of.
 
     Raises:
