@@ -243,7 +243,7 @@ def test_a_command_to_an_ended_rollout_is_refused(verb: str) -> None:
             await house.deployer.recover()
         last = (await house.events(result.rollout))[-1].record
         assert isinstance(last, Settled)
-        assert last.step == f"due:{ONE.revision}"
+        assert last.step == f"due:{SHOP.id}:{ONE.revision}"
 
     virtually(story)
 

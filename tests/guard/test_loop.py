@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -11,9 +12,20 @@ import pytest
 from fairdeploy.engine import Deployer
 from fairdeploy.errors import JournalError
 from fairdeploy.guard import recover_until_idle
-from fairdeploy.model import BoundCheck, CheckResult, Ended, Outcome, Parked, Split, TookOver, Verdict
+from fairdeploy.model import (
+    BoundCheck,
+    CheckResult,
+    Ended,
+    Outcome,
+    Parked,
+    Split,
+    Target,
+    TookOver,
+    Verdict,
+    Window,
+)
 from fairdeploy.protocols import HealthCheck, RolloutInfo, Subject
-from fairdeploy.strategies import Approved, BlueGreen, Canary
+from fairdeploy.strategies import Approved, BlueGreen, Canary, Windowed, sequence
 from fairdeploy.testing.simulation import SimulatedBackend, World
 from tests.engine.simulated import (
     BUSY,
@@ -187,6 +199,55 @@ def test_an_approval_that_nobody_waits_for_any_more_times_out() -> None:
         (end,) = await ends(house)
         assert end.result.outcome is Outcome.ABORTED
         house.serves_only(ONE)
+        house.unharmed()
+
+    virtually(story)
+
+
+def test_a_window_that_opens_is_kept_by_the_guard() -> None:
+    """Its deployer died while it waited: the rollout goes on when the window opens, not at its time limit."""
+
+    async def story() -> None:
+        house = await house_with()
+        now = datetime.fromtimestamp(house.world.clock.wall(), UTC)
+        opens = now.hour * 60 + now.minute + 30
+        day, minute = (now + timedelta(days=opens // 1_440)).weekday(), opens % 1_440
+        window = Window(days=(day,), opens=minute, closes=min(minute + 60, 1_440), zone="UTC")
+        strategy = Windowed(BlueGreen(watch=1, keep_warm=0), window, timeout=timedelta(days=2))
+        await dies_while(house, "Parked(", strategy)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(guard(house))
+            await anyio.sleep(25 * 60)
+            assert await house.records(TookOver) == []
+            await anyio.sleep(8 * 60)
+            house.serves_only(TWO)
+        house.unharmed()
+        (end,) = await ends(house)
+        assert end.result.promoted
+
+    virtually(story)
+
+
+def test_a_warm_window_of_one_target_is_not_ended_with_that_of_another() -> None:
+    """A group runs the same release at two targets: what is busy at one keeps its own warm window."""
+
+    async def story() -> None:
+        other = Target("other", replicas=2, endpoint="127.0.0.1:8081")
+        house = await house_with()
+        await house.standing(ONE, target=other)
+        plans = [await house.deployer.plan(each, TWO, WARM) for each in (SHOP, other)]
+        async with house.deployer.run(sequence(*plans)) as rollout:
+            await rollout.result()
+        await anyio.sleep(200)
+        busy = await house.deployer.plan(other, THREE, BlueGreen(watch=60, keep_warm=0))
+        async with house.deployer.run(busy) as second:
+            await house.another().recover()
+            assert {due.target for due in due_of(await house.deployer.history(SHOP))} == {other.id}
+            assert (await second.result()).promoted
+        await house.another().recover()
+        assert due_of(await house.deployer.history(SHOP)) == []
+        house.serves_only(TWO)
+        house.serves_only(THREE, other)
         house.unharmed()
 
     virtually(story)

@@ -226,7 +226,7 @@ async def test_only_what_is_due_is_settled_without_a_lease(opened: Opened) -> No
     """A step of the plan cannot be settled by just anybody."""
     async with opened() as journal:
         await journal.begin("r1", plan(), "me", 1_000)
-        with pytest.raises(InvalidInput, match="'due:<revision>'"):
+        with pytest.raises(InvalidInput, match="'due:<target>:<revision>'"):
             await journal.send("r1", Settled(step="promote"))
 
 

@@ -63,12 +63,12 @@ def test_sequences_can_be_put_together_again() -> None:
 
 
 def test_the_way_back_is_the_most_careful_one() -> None:
-    """Going back has time for all, starts nothing beside a singleton, and resumes only if all would."""
+    """Going back has time for all, starts nothing beside the singleton, and resumes only if all would."""
     single = _other("single", Recreate(on_crash="resume"))
     plan = sequence(SHOP, single)
 
     assert plan.undo.deadline_ms == SHOP.undo.deadline_ms + single.undo.deadline_ms
-    assert plan.undo.exclusive
+    assert [plan.exclusive(base.target.id) for base in plan.bases] == [False, True]
     assert plan.undo.on_crash == "undo"
 
 

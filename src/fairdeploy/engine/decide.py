@@ -279,7 +279,8 @@ def _drained(step: Drain, situation: Situation, seen: Seen) -> Decision:
         leaving = revision.instances
     else:
         chosen = surplus(step, seen)
-        if chosen and not situation.backwards:
+        # The way back stops what the plan itself has added to stable, and nothing that others have.
+        if chosen and (not situation.backwards or _adds_to_stable(situation)):
             return Quiesce(chosen)
         leaving = revision.quiescing
         if situation.routed:
@@ -289,6 +290,14 @@ def _drained(step: Drain, situation: Situation, seen: Seen) -> Decision:
             if not seen.traffic.acknowledged:
                 return Wait("the router has not yet taken the document")
     return _emptied(step, leaving, seen)
+
+
+def _adds_to_stable(situation: Situation) -> bool:
+    base = situation.base
+    return any(
+        isinstance(step, (Start, Scale)) and step.target == base.target.id and step.revision == base.stable
+        for step in situation.plan.steps
+    )
 
 
 _ZERO_READS_MS = 200

@@ -142,9 +142,8 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due,
         async with hosted(run, journal, on_exit=on_exit) as rollout:
             if not (await rollout.result()).promoted:
                 return False
-    await journal.send(
-        info.id, Settled(step=f"due:{due.revision}", detail="still needed" if wanted else "retired")
-    )
+    step = f"due:{due.target}:{due.revision}"
+    await journal.send(info.id, Settled(step=step, detail="still needed" if wanted else "retired"))
     return True
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fairdeploy.engine.control import Control, Stop
 from fairdeploy.engine.history import History
 from fairdeploy.engine.holder import holder_is_dead
-from fairdeploy.model import Base, Command, Due, Event, Parked, Plan, Retire
+from fairdeploy.engine.waits import seconds_until_open
+from fairdeploy.model import Await, Base, Command, Due, Event, Parked, Plan, Retire
 
 if TYPE_CHECKING:
     from fairdeploy.engine.runner import Direction
@@ -21,7 +22,8 @@ def is_left(info: RolloutInfo, events: Sequence[Event], now_ms: int) -> bool:
     """Whether a rollout has nobody who acts for it and must be recovered.
 
     Its lease has expired, or its holder is known to be dead. One that was parked on purpose
-    is left alone until its date has passed, or somebody has sent a command that nobody obeyed.
+    is left alone until its date has passed, the window that it waits for is open, or somebody
+    has sent a command that nobody obeyed.
     """
     if not info.open:
         return False
@@ -33,7 +35,15 @@ def is_left(info: RolloutInfo, events: Sequence[Event], now_ms: int) -> bool:
     if any(isinstance(event.record, Command) and event.seq > parked.seq for event in events):
         return True
     record = parked.record
-    return isinstance(record, Parked) and record.until_ms is not None and record.until_ms <= now_ms
+    if not isinstance(record, Parked) or record.until_ms is None:
+        return False
+    return record.until_ms <= now_ms or _window_is_open(History.of(info.plan, events), now_ms)
+
+
+def _window_is_open(history: History, now_ms: int) -> bool:
+    """Whether a parked rollout waits for a weekly window, and that is open."""
+    step = history.plan.step(history.intended[-1]) if history.intended else None
+    return isinstance(step, Await) and step.window is not None and not seconds_until_open(step.window, now_ms)
 
 
 _WHILE_PARKED = frozenset(

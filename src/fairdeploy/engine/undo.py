@@ -44,7 +44,7 @@ def _way_back(base: Base, history: History, seen: Seen) -> Iterator[Step]:
         yield from _traffic(base, history, seen)
         yield from _candidate(base, history, seen)
         yield from _forgotten(base, history, seen)
-    elif history.plan.undo.exclusive:
+    elif history.plan.exclusive(base.target.id):
         yield from _candidate(base, history, seen)
         yield from _leavers(base, history, seen)
         yield from _capacity(base, history, seen)
@@ -75,12 +75,15 @@ def _capacity(base: Base, history: History, seen: Seen) -> Iterator[Step]:
 
 
 def _leavers(base: Base, history: History, seen: Seen) -> Iterator[Step]:
-    """Stop what the rollout had marked to go, once nothing is in flight on it."""
+    """Stop what the rollout had marked to go, or had added to stable, once nothing is in flight on it."""
     stable = base.stable
-    if stable is None or not seen.revision(stable).quiescing:
+    if stable is None:
         return
-    keep = len(seen.revision(stable).active)
-    if not _drained(base, history, stable):
+    active = len(seen.revision(stable).active)
+    keep = _kept(base, history, active)
+    if len(seen.revision(stable).instances) == keep:
+        return
+    if active > keep or not _drained(base, history, stable):
         yield Drain(
             _id(history, "drain"),
             target=base.target.id,
@@ -90,6 +93,16 @@ def _leavers(base: Base, history: History, seen: Seen) -> Iterator[Step]:
             streams_ms=base.target.stream_drain_ms,
         )
     yield Scale(_id(history, "scale"), target=base.target.id, revision=stable, replicas=keep)
+
+
+def _kept(base: Base, history: History, active: int) -> int:
+    """Return how many instances of stable stay: what others have added since is not ours to stop."""
+    steps = (history.plan.step(step) for step in history.intended)
+    added = any(
+        isinstance(step, Start | Scale) and step.target == base.target.id and step.revision == base.stable
+        for step in steps
+    )
+    return min(active, base.replicas) if added and base.replicas else active
 
 
 def _drained(base: Base, history: History, revision: RevisionId) -> bool:
@@ -128,7 +141,7 @@ def _started(base: Base, history: History) -> bool:
 
 def _must_stop_traffic(base: Base, history: History, seen: Seen) -> bool:
     """Whether a candidate that may not run beside stable still has to lose its traffic first."""
-    if seen.traffic is None or base.stable is None or not history.plan.undo.exclusive:
+    if seen.traffic is None or base.stable is None or not history.plan.exclusive(base.target.id):
         return False
     return not any(isinstance(step, Shift) for step in _settled(base, history))
 

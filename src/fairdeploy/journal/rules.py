@@ -115,7 +115,7 @@ def send(store: Store, now_ms: int, rollout: RolloutId, record: Command | Settle
         if not record.step.startswith("due:"):
             raise InvalidInput(
                 f"step {record.step!r} of rollout {rollout!r} is settled under its lease: "
-                "only steps 'due:<revision>' can be sent"
+                "only steps 'due:<target>:<revision>' can be sent"
             )
         standing = _after(before, record)
         if standing != before:
@@ -150,12 +150,16 @@ def _after(standing: Standing, record: Record) -> Standing:
         case Due():
             return replace(standing, parked=False, due=(*standing.due, record))
         case Settled() if record.step.startswith("due:"):
-            revision = record.step.removeprefix("due:")
-            return replace(standing, due=tuple(due for due in standing.due if due.revision != revision))
+            return replace(standing, due=tuple(due for due in standing.due if not _ends(record.step, due)))
         case Ended():
             return replace(standing, parked=False, result=record.result)
         case _:
             return replace(standing, parked=False)
+
+
+def _ends(step: str, due: Due) -> bool:
+    """Whether a step ends it. The revision alone means it at every target."""
+    return step in {f"due:{due.target}:{due.revision}", f"due:{due.revision}"}
 
 
 def _fenced(store: Store, lease: Lease) -> Standing:

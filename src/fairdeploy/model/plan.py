@@ -37,6 +37,7 @@ class Base:
         split: Traffic then.
         replicas: Replicas of stable then.
         revisions: Revisions that were there: going back never removes them.
+        exclusive: Old and new must not run together here; see `UndoPolicy`, which means every target.
         fingerprint: `Deployment.fingerprint` then; another one makes the plan stale.
     """
 
@@ -50,6 +51,7 @@ class Base:
     split: Split | None = None
     replicas: int = 0
     revisions: tuple[RevisionId, ...] = ()
+    exclusive: bool = False
     fingerprint: str = ""
 
 
@@ -62,8 +64,8 @@ class UndoPolicy:
         deadline_ms: Time for the whole way back; after it the rollout needs attention.
         on_crash: ``undo`` goes back if the deploying program died before the promotion;
             ``resume`` goes on where it was.
-        exclusive: Old and new must not run together (a volume lock, a singleton): stop the
-            candidate before stable is started again.
+        exclusive: Old and new must not run together at any target (a volume lock, a singleton): stop
+            the candidate before stable is started again.
     """
 
     __pydantic_config__ = STRICT
@@ -184,6 +186,10 @@ class Plan:
                 return step
         msg = f"the plan holds no step {step_id!r}"
         raise InvalidInput(msg)
+
+    def exclusive(self, target: TargetId) -> bool:
+        """Whether old and new must not run together at a target."""
+        return self.undo.exclusive or self.base(target).exclusive
 
     @property
     def point_of_no_return(self) -> Promote | None:

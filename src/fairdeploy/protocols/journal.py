@@ -109,7 +109,7 @@ class Journal(Protocol):
         ...
 
     async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
-        """Append a command, or mark a `Due` as settled (step ``due:<revision>``), without a lease.
+        """Append a command, or mark a `Due` as settled (step ``due:<target>:<revision>``), without a lease.
 
         Raises:
             UnknownRollout: If there is no such rollout.

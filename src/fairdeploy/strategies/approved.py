@@ -77,7 +77,7 @@ class Approved:
         base = plan.base(target.id)
         if not plan.changes or base.candidate is None:
             return plan
-        at = 0 if plan.undo.exclusive else _gate(plan.steps, base)
+        at = 0 if plan.exclusive(target.id) else _gate(plan.steps, base)
         step = Await(free_id(plan, "approve"), target=target.id, timeout_ms=ms(self.timeout), then=self.then)
         after = "goes back" if self.then == "abort" else "goes on"
         before = repr(plan.steps[at].id) if at < len(plan.steps) else "its end"

@@ -50,7 +50,7 @@ def _needs(plan: Plan) -> Iterator[tuple[Capability, str]]:
     for step in plan.steps:
         for capability in _of_step(step):
             yield capability, f"step {step.id!r}"
-        if isinstance(step, Start) and not plan.undo.exclusive:
+        if isinstance(step, Start) and not plan.exclusive(step.target):
             base = plan.base(step.target)
             if base.stable not in {None, step.revision}:
                 yield Capability.REVISIONS, f"step {step.id!r}"

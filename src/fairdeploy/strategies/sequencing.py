@@ -50,7 +50,9 @@ def sequence(*plans: Plan) -> Plan:
     tails = [step for plan in named for step in _tail(plan)]
     return Plan(
         " + ".join(dict.fromkeys(plan.strategy for plan in plans)),
-        bases=tuple(base for plan in plans for base in plan.bases),
+        bases=tuple(
+            replace(base, exclusive=plan.exclusive(base.target.id)) for plan in plans for base in plan.bases
+        ),
         releases={revision: release for plan in plans for revision, release in plan.releases.items()},
         steps=(*heads, *_promotion(plans), *tails),
         guards=tuple(replace(guard, until=heads[-1].id) for plan in named for guard in plan.guards),
@@ -98,5 +100,4 @@ def _undo(plans: Sequence[Plan]) -> UndoPolicy:
     return UndoPolicy(
         deadline_ms=sum(plan.undo.deadline_ms for plan in plans),
         on_crash="resume" if all(plan.undo.on_crash == "resume" for plan in plans) else "undo",
-        exclusive=any(plan.undo.exclusive for plan in plans),
     )
