@@ -7,6 +7,7 @@ from fairdeploy.strategies.blue_green import BlueGreen
 from fairdeploy.strategies.canary import Canary
 from fairdeploy.strategies.capabilities import needs, refuse_unsupported
 from fairdeploy.strategies.checks import with_checks
+from fairdeploy.strategies.recommending import StrategyAdvice, recommend_strategy
 from fairdeploy.strategies.recreate import Recreate
 from fairdeploy.strategies.rolling import Rolling
 from fairdeploy.strategies.sequencing import sequence
@@ -19,8 +20,10 @@ __all__ = [
     "Canary",
     "Recreate",
     "Rolling",
+    "StrategyAdvice",
     "Windowed",
     "needs",
+    "recommend_strategy",
     "refuse_unsupported",
     "restart_plan",
     "rollback_plan",
