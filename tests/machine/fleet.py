@@ -1,92 +1,78 @@
 """Operators, faults and deaths in any order: what must hold after every event, whatever happens.
 
-Hypothesis draws what happens; time is virtual and the loop deterministic, so that a failure is found
-again from the steps that it prints, or from its blob.
+Time is virtual and the loop deterministic, so that what was drawn once can be played again.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.lowlevel
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import sniffio
 
-from fairdeploy.engine import Deployer
 from fairdeploy.journal import MemoryJournal
-from fairdeploy.model import (
-    BoundCheck,
-    CheckResult,
-    Command,
-    ErrorRate,
-    Outcome,
-    Release,
-    Split,
-    Target,
-    Verdict,
-)
-from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling
+from fairdeploy.model import CheckResult, Command, Outcome, Split, Verdict
+from fairdeploy.strategies import sequence
 from fairdeploy.testing.audit import Audit
+from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.simulation import Behaviour, Demand, Fault, World
 from tests.machine.loop import VirtualLoop
+from tests.machine.menu import BEHAVIOURS, RELEASES, STRATEGIES, TARGETS, Happening
 from tests.machine.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from fairdeploy.engine import Rollout
-    from fairdeploy.protocols import RolloutInfo, Strategy, Subject
+    from fairdeploy.engine import Deployer, Rollout
+    from fairdeploy.model import TargetId
+    from fairdeploy.protocols import RolloutInfo, Subject
 
-__all__ = ["RUNS", "Fleet"]
+__all__ = ["Fleet"]
 
 T = TypeVar("T")
 
-SHOP = Target("shop", replicas=2, endpoint="127.0.0.1:8080", drain_ms=3_000, stream_drain_ms=3_000)
-RELEASES = {v: Release(v, command=["serve", "{port}"]) for v in ("1", "2", "3", "bad", "stuck", "broken")}
-BEHAVIOURS = {
-    RELEASES["bad"].revision: Behaviour(error_share=0.5),
-    RELEASES["stuck"].revision: Behaviour(ready=False),
-    RELEASES["broken"].revision: Behaviour(start_error="no such program"),
-}
-ORACLE = BoundCheck("oracle")
-ERRORS = ErrorRate(max_percent=5, min_requests=20)
-STRATEGIES: dict[str, Strategy] = {
-    "canary": Canary(steps=(50, 100), bake=3, keep_warm=0, analysis=[ORACLE, ERRORS], ready_deadline=20),
-    "warm canary": Canary(steps=(50, 100), bake=3, keep_warm=20, analysis=[ERRORS], ready_deadline=20),
-    "resuming canary": Canary(
-        steps=(50, 100), bake=3, keep_warm=0, analysis=[ERRORS], ready_deadline=20, on_crash="resume"
-    ),
-    "blue-green": BlueGreen(watch=3, keep_warm=0, preview_header=None, analysis=[ORACLE], ready_deadline=20),
-    "rolling": Rolling(max_surge=1, ready_deadline=20),
-    "recreate": Recreate(watch=1, ready_deadline=20),
-    "approved": Approved(BlueGreen(watch=1, keep_warm=0, preview_header=None), timeout=40),
-}
-FAULTY = ["backend.observe", "backend.ensure", "backend.quiesce", "backend.remove", "backend.promote"]
-FAULTY += ["router.observe", "router.apply", "router.counters"]
-LATER = st.sampled_from([0.0, 0.01, 0.3, 1.0, 4.0, 15.0])
-"""Seconds until the next thing happens."""
-RUNS = {"count": 0, "attention": 0, "rollouts": 0}
-"""How many runs there were, how many rollouts in them, and how many of these ended in need of attention."""
+_LEASE = 1.0
+"""Seconds: shorter than the longest fault."""
 
 
-class Fleet(RuleBasedStateMachine):
-    """A target, and whoever acts on it."""
+class Fleet:
+    """Two targets, and whoever acts on them.
 
-    def __init__(self) -> None:
-        super().__init__()
-        RUNS["count"] += 1
+    Attributes:
+        attention: How many rollouts ended in need of attention; known at the end.
+        rollouts: How many there were; known at the end.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        """Make an empty world."""
+        # As `anyio.run` does: else each call looks for the library anew.
+        sniffio.current_async_library_cvar.set("asyncio")
         self.loop = VirtualLoop()
-        demand = Demand(rate=20, low_ms=20, high_ms=400)
-        self.world = World(BEHAVIOURS, demand=demand, check_seconds=0.01)
+        self.clock = VirtualClock(time=self.loop.time)
+        demand = Demand(rate=40, low_ms=5, high_ms=100)
+        default = Behaviour(start_seconds=0.1, restart_seconds=0.1)
+        self.world = World(
+            BEHAVIOURS,
+            default=default,
+            demand=demand,
+            ack_seconds=0.02,
+            check_seconds=0.01,
+            clock=self.clock,
+            seed=seed,
+        )
         self.audit = Audit(self.world)
-        self.journal = self.audit.watched(MemoryJournal(self.world.clock))
+        self.journal = self.audit.watched(MemoryJournal(self.clock))
         self.programs: list[Program] = []
         self.answer = Verdict.PASS
         self.excused: set[str] = set()
-        self.do(self.start("first", lambda deployer: self.deploying(deployer, "1", "recreate")))
-        self.after(20)
+        self.attention = self.rollouts = 0
+
+    def begin(self) -> None:
+        """Let a first program bring up the first version."""
+        first = self.start("first", lambda deployer: self.deploying(deployer, "1", "recreate", ["shop"]))
+        while first.running:
+            self.after(0.2)
 
     # The driver.
 
@@ -103,13 +89,31 @@ class Fleet(RuleBasedStateMachine):
         self.do(anyio.sleep(seconds))
         self.holds()
 
-    async def start(self, name: str, deed: Callable[[Deployer], Awaitable[object]]) -> Program:
+    def happen(self, happening: Happening) -> None:
+        """Let something happen; what cannot happen now does not."""
+        if happening.name in self.possible():
+            getattr(self, happening.name)(**happening.arguments)
+
+    def possible(self) -> set[str]:
+        """Return what can happen now."""
+        names = {"deploy", "act", "command", "fault", "judge", "jump", "wait"}
+        if self.alive():
+            names |= {"kill", "kill_at_promotion", "stop", "seize"}
+        if any(program.stopped for program in self.programs):
+            names.add("go_on")
+        return names
+
+    def start(self, name: str, deed: Callable[[Deployer], Awaitable[object]]) -> Program:
         """Start a program."""
         checks = {"oracle": self.audit.asked("oracle", self.oracle)}
-        program = Program(f"{name}-{len(self.programs)}", self.world, self.journal, checks)
+        program = Program(f"{name}-{len(self.programs)}", self.world, self.journal, checks, lease=_LEASE)
         self.programs.append(program)
-        self.audit.note(f"program {program.name} starts")
-        program.task = self.loop.create_task(program.run(deed))
+
+        async def begin() -> None:
+            self.audit.note(f"program {program.name} starts")
+            program.task = self.loop.create_task(program.run(deed))
+
+        self.do(begin())
         return program
 
     async def oracle(self, subject: Subject, /) -> CheckResult:
@@ -117,14 +121,16 @@ class Fleet(RuleBasedStateMachine):
         return CheckResult(self.answer, "as drawn")
 
     async def deploying(
-        self, deployer: Deployer, version: str, strategy: str, conflict: str = "refuse"
+        self, deployer: Deployer, version: str, strategy: str, where: list[str], conflict: str = "refuse"
     ) -> None:
-        """Deploy."""
-        await deployer.deploy(SHOP, RELEASES[version], STRATEGIES[strategy], on_conflict=conflict)  # type: ignore[arg-type]  # a Literal
-
-    async def recreating(self, deployer: Deployer) -> None:
-        """Deploy another version, with a gap."""
-        await self.deploying(deployer, "2", "recreate")
+        """Deploy to one target, or to several in one rollout."""
+        how, what = STRATEGIES[strategy], RELEASES[version]
+        if len(where) == 1:
+            await deployer.deploy(TARGETS[where[0]], what, how, on_conflict=conflict)  # type: ignore[arg-type]  # a Literal
+            return
+        plans = [await deployer.plan(TARGETS[each], what, how) for each in where]
+        async with deployer.run(sequence(*plans), on_conflict=conflict) as rollout:  # type: ignore[arg-type]  # a Literal
+            await rollout.result()
 
     def tell(self, line: str) -> None:
         """Add a line to the trace."""
@@ -138,84 +144,67 @@ class Fleet(RuleBasedStateMachine):
         """List the programs that run."""
         return [program for program in self.programs if program.running and not program.dead]
 
-    # What happens.
+    # What happens: see `MENU`.
 
-    @rule(
-        version=st.sampled_from(sorted(RELEASES)),
-        strategy=st.sampled_from(sorted(STRATEGIES)),
-        conflict=st.sampled_from(["refuse", "queue", "supersede"]),
-        later=LATER,
-    )
-    def deploy(self, version: str, strategy: str, conflict: str, later: float) -> None:
+    def deploy(self, version: str, strategy: str, where: str, conflict: str, later: float) -> None:
         """Somebody deploys, whoever else does."""
         if strategy == "recreate":
             self.excused.add("no_member")
-        self.do(self.start("deploy", lambda deployer: self.deploying(deployer, version, strategy, conflict)))
+        targets = list(TARGETS) if where == "both" else [where]
+        self.start("deploy", lambda deployer: self.deploying(deployer, version, strategy, targets, conflict))
         self.after(later)
 
-    @rule(verb=st.sampled_from(["rollback", "restart", "scale", "recover", "abort"]), later=LATER)
-    def act(self, verb: str, later: float) -> None:
+    def act(self, verb: str, where: str, later: float) -> None:
         """Somebody does something else."""
+        target = TARGETS[where]
         deeds: dict[str, Callable[[Deployer], Awaitable[object]]] = {
-            "rollback": lambda deployer: deployer.rollback(SHOP),
-            "restart": lambda deployer: deployer.restart(SHOP),
-            "scale": lambda deployer: deployer.scale(SHOP, 3),
+            "rollback": lambda deployer: deployer.rollback(target),
+            "restart": lambda deployer: deployer.restart(target),
+            "scale": lambda deployer: deployer.scale(target, 3),
             "recover": lambda deployer: deployer.recover(),
-            "abort": lambda deployer: deployer.abort(SHOP, reason="drawn"),
+            "abort": lambda deployer: deployer.abort(target, reason="drawn"),
         }
-        self.do(self.start(verb, deeds[verb]))
+        self.start(verb, deeds[verb])
         self.after(later)
 
-    @rule(verb=st.sampled_from(["pause", "resume", "promote", "full", "abort"]), later=LATER)
-    def command(self, verb: str, later: float) -> None:
+    def command(self, verb: str, where: str, later: float) -> None:
         """Somebody steers whatever goes on."""
 
         async def deed(deployer: Deployer) -> None:
-            info = (await deployer.status(SHOP)).rollout
+            info = (await deployer.status(TARGETS[where])).rollout
             if info is None:
                 return
             rollout = await deployer.attach(info.id)
             await _steer(rollout, verb)
 
-        self.do(self.start(verb, deed))
+        self.start(verb, deed)
         self.after(later)
 
-    @precondition(lambda self: self.alive())
-    @rule(data=st.data(), boundaries=st.integers(0, 25), later=LATER)
-    def kill(self, data: st.DataObject, boundaries: int, later: float) -> None:
+    def kill(self, who: int, boundaries: int, later: float) -> None:
         """A program dies, now or some boundaries later."""
-        program = data.draw(st.sampled_from(self.alive()))
-        program.dies_in = boundaries
-        self.tell(f"program {program.name} dies in {boundaries} boundaries")
+        self._dying(who, boundaries)
         self.after(later)
 
-    @precondition(lambda self: self.alive())
-    @rule(data=st.data(), boundaries=st.integers(0, 3))
-    def kill_at_promotion(self, data: st.DataObject, boundaries: int) -> None:
+    def kill_at_promotion(self, who: int, boundaries: int) -> None:
         """A program dies just after its point of no return, and somebody finds it."""
-        program = data.draw(st.sampled_from(self.alive()))
+        program = self._one(who)
         before = self.audit.promotions
-        for _ in range(600):
+        for _ in range(200):
             if self.audit.promotions > before or not program.running:
                 break
             self.after(0.02)
-        program.dies_in = boundaries
-        self.tell(f"program {program.name} dies in {boundaries} boundaries")
-        self.after(0.5)
+        self._dying(who, boundaries, program)
+        self.after(0.2)
         self.seen_dead()
-        self.after(4)
+        self.after(1)
 
-    @precondition(lambda self: self.alive())
-    @rule(data=st.data(), later=LATER)
-    def stop(self, data: st.DataObject, later: float) -> None:
+    def stop(self, who: int, later: float) -> None:
         """A program is stopped in the middle; its lease runs out meanwhile."""
-        program = data.draw(st.sampled_from(self.alive()))
+        program = self._one(who)
         program.stop()
         self.tell(f"program {program.name} is stopped")
         self.after(later)
 
-    @precondition(lambda self: any(program.stopped for program in self.programs))
-    @rule(later=LATER)
     def go_on(self, later: float) -> None:
         """Whoever was stopped goes on."""
         for program in self.programs:
@@ -223,60 +212,57 @@ class Fleet(RuleBasedStateMachine):
         self.tell("all go on")
         self.after(later)
 
-    @precondition(lambda self: self.alive())
-    @rule(data=st.data(), boundaries=st.integers(0, 25), later=LATER)
-    def seize(self, data: st.DataObject, boundaries: int, later: float) -> None:
+    def seize(self, who: int, boundaries: int, later: float) -> None:
         """A program is stopped at a boundary, taken for dead, recovered by another one, and wakes."""
-        program = data.draw(st.sampled_from(self.alive()))
+        program = self._one(who)
         program.stops_in = boundaries
         self.tell(f"program {program.name} is stopped in {boundaries} boundaries")
-        self.after(2)
+        self.after(0.2)
         self.seen_dead()
         self.after(later)
         program.stops_in = None
         program.go_on()
         self.after(later)
 
-    @rule(
-        call=st.sampled_from(FAULTY),
-        kind=st.sampled_from(["before", "after", "delay", "late", "stale"]),
-        skip=st.integers(0, 3),
-        times=st.integers(1, 3),
-        seconds=st.sampled_from([0.1, 2.0, 20.0]),
-    )
     def fault(self, call: str, kind: str, skip: int, times: int, seconds: float) -> None:
         """Something is going to go wrong."""
-        if kind == "stale" and not call.endswith(("observe", "counters")):
-            kind = "after"
-        fault = Fault(call=call, kind=kind, skip=skip, times=times, seconds=seconds)  # type: ignore[arg-type]  # a Literal
-        self.world.faults.append(replace(fault, times=1) if kind == "stale" else fault)
+        looks = call.endswith(("observe", "counters"))
+        if kind == "odd":
+            kind, times = ("stale", 1) if looks else ("after", times)
+        self.world.faults.append(Fault(call=call, kind=kind, skip=skip, times=times, seconds=seconds))  # type: ignore[arg-type]  # a Literal
+        self.tell(f"fault: {self.world.faults[-1]}")
 
-    @rule(verdict=st.sampled_from(sorted(Verdict)), later=LATER)
     def judge(self, verdict: str, later: float) -> None:
         """The check answers otherwise from now on."""
         self.answer = Verdict(verdict)
         self.after(later)
 
-    @rule(seconds=st.sampled_from([-3_600.0, 60.0, 3_600.0]), later=LATER)
     def jump(self, seconds: float, later: float) -> None:
         """The wall clock is set: leases look expired, or live for ever."""
-        self.world.clock.jump(seconds)  # type: ignore[attr-defined]  # a `VirtualClock`
+        self.clock.jump(seconds)
         self.tell(f"the clock is set by {seconds:+} s")
         self.after(later)
 
-    @rule(later=st.sampled_from([1.0, 10.0, 30.0]))
     def wait(self, later: float) -> None:
         """Nothing happens."""
         self.after(later)
 
     def seen_dead(self) -> None:
         """Every lease expires, and somebody recovers what looks left."""
-        self.world.clock.jump(60)  # type: ignore[attr-defined]  # a `VirtualClock`
-        self.do(self.start("recover", lambda deployer: deployer.recover()))
+        self.clock.jump(60)
+        self.start("recover", lambda deployer: deployer.recover())
+
+    def _one(self, who: int) -> Program:
+        alive = self.alive()
+        return alive[who % len(alive)]
+
+    def _dying(self, who: int, boundaries: int, program: Program | None = None) -> None:
+        program = program or self._one(who)
+        program.dies_in = boundaries
+        self.tell(f"program {program.name} dies in {boundaries} boundaries")
 
     # What must hold.
 
-    @invariant()
     def holds(self) -> None:
         """No invariant was broken, no request lost, and no program ended by surprise."""
         said = self.audit.complaints
@@ -284,61 +270,67 @@ class Fleet(RuleBasedStateMachine):
         said += [f"I10: lost: {loss}" for loss in self.world.losses if loss.cause not in self.excused]
         assert not said, f"{said[0]} ({len(said)} in all)\n\n{self.audit.trace(25)}"
 
-    def teardown(self) -> None:
+    def end(self) -> None:
         """Let the next program bring everything to an end, and compare it with the journal."""
-        try:
-            self.world.faults.clear()
-            self.answer = Verdict.PASS
-            for program in self.programs:
-                program.kill()
-            for _ in range(20):
-                if not any(program.running for program in self.programs):
-                    break
-                self.after(1)
-            hanging = [program.name for program in self.programs if program.running]
-            assert not hanging, f"dead programs hang: {hanging}\n{self.audit.trace()}"
-            for _ in range(3):
-                self._recovered()
-                if all(not info.open and not info.due for info in self.do(self.journal.rollouts())):
-                    break
-            self._is_as_the_journal_says()
-        finally:
-            for program in self.programs:
-                if program.task is not None:
-                    program.task.cancel()
-            self.do(anyio.lowlevel.checkpoint())
-            self.loop.close()
+        self.world.faults.clear()
+        self.answer = Verdict.PASS
+        for program in self.programs:
+            program.kill()
+        for _ in range(40):
+            if not any(program.running for program in self.programs):
+                break
+            self.after(0.5)
+        hanging = [program.name for program in self.programs if program.running]
+        assert not hanging, f"dead programs hang: {hanging}\n{self.audit.trace()}"
+        for _ in range(3):
+            self._recovered()
+            if all(not info.open and not info.due for info in self.do(self.journal.rollouts())):
+                break
+        self._is_as_the_journal_says()
+
+    def close(self) -> None:
+        """Let go of everything, however it ended."""
+        for program in self.programs:
+            if program.task is not None:
+                program.task.cancel()
+        self.do(anyio.lowlevel.checkpoint())
+        self.loop.close()
 
     def _recovered(self) -> None:
-        for info in self.do(self.journal.rollouts(SHOP.id, unfinished=True)):
+        for info in self.do(self.journal.rollouts(unfinished=True)):
             # A pause lasts until somebody ends it, whoever drives the rollout.
             self.do(self.journal.send(info.id, Command(verb="resume")))
-        self.world.clock.jump(7_200)  # type: ignore[attr-defined]  # a `VirtualClock`
-        program = self.do(self.start("last", lambda deployer: deployer.recover()))
-        for _ in range(200):
+        self.clock.jump(7_200)
+        program = self.start("last", lambda deployer: deployer.recover())
+        for _ in range(800):
             if not program.running:
                 break
-            self.after(2)
+            self.after(0.5)
         assert not program.running, f"I6: recovery does not come to its end\n{self.audit.trace()}"
 
     def _is_as_the_journal_says(self) -> None:
         infos = self.do(self.journal.rollouts())
-        RUNS["rollouts"] += len(infos)
-        RUNS["attention"] += sum(_needs_attention(info) for info in infos)
+        self.rollouts = len(infos)
+        self.attention = sum(_needs_attention(info) for info in infos)
         left = [info.id for info in infos if info.open or info.due]
         assert not left, f"I6: unfinished after recovery: {left}\n{self.audit.trace()}"
-        if any(_needs_attention(info) for info in infos):
-            return
+        if not self.attention:
+            for target in TARGETS.values():
+                self._is_promoted(target.id, infos)
+
+    def _is_promoted(self, target: TargetId, infos: tuple[RolloutInfo, ...]) -> None:
         stable = None
         for info in infos:
-            if info.result is not None and info.result.promoted and info.plan.point_of_no_return:
-                stable = info.plan.bases[0].candidate
-        place = self.world.place(SHOP.id)
+            point = info.plan.point_of_no_return
+            if point is not None and info.result is not None and info.result.promoted:
+                stable = dict(point.targets).get(target, stable)
+        place = self.world.place(target)
         split = place.written.split if place.written else None
         running = {machine.revision for machine in place.running()}
+        routed = any(each.id == target and each.endpoint for each in TARGETS.values())
         seen = (place.stable, split, running)
-        wanted = (stable, Split.all_to(stable) if stable else None, {stable} - {None})
-        assert seen == wanted, f"I6: {seen} is there, {wanted} should be\n{self.audit.trace(40)}"
+        wanted = (stable, Split.all_to(stable) if stable and routed else None, {stable} - {None})
+        assert seen == wanted, f"I6: {target}: {seen} is there, {wanted} should be\n{self.audit.trace(40)}"
         assert not any(machine.quiescing for machine in place.running()), self.audit.trace()
 
 

@@ -22,6 +22,8 @@ class _Jumping(selectors.BaseSelector):
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout == 0:
+            return []
         found = self._inner.select(0)
         if not found:
             if timeout is None:

@@ -46,6 +46,7 @@ class _Gated:
             await self._program.gate()
             return answer
 
+        setattr(self, name, call)
         return call
 
 
@@ -60,7 +61,15 @@ class Program:
         trouble: What it ended by that no caller expects.
     """
 
-    def __init__(self, name: str, world: World, journal: Journal, checks: Mapping[str, HealthCheck]) -> None:
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        journal: Journal,
+        checks: Mapping[str, HealthCheck],
+        *,
+        lease: float,
+    ) -> None:
         self.name = name
         self.dead = False
         self.dies_in: int | None = None
@@ -71,7 +80,7 @@ class Program:
         inner = SimulatedBackend(world, journal=journal)
         parts = {"router": _Gated(inner.router, self), "journal": _Gated(journal, self)}
         backend: Any = _Gated(inner, self, parts)  # by delegation
-        self.deployer = Deployer(backend, checks=checks, clock=world.clock)
+        self.deployer = Deployer(backend, checks=checks, clock=world.clock, lease=lease)
 
     async def gate(self) -> None:
         """Pass a boundary, stand still there, or die."""

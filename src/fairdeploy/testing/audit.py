@@ -83,7 +83,7 @@ class Audit:
         self._epochs: dict[TargetId, int] = {}
         self._acting: dict[TargetId, list[RolloutId]] = {}
         self._jobs: set[str] = set()
-        self._log: deque[str] = deque(maxlen=_TRACE)
+        self._log: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=_TRACE)
         self._broken: list[str] = []
         world.hook = self._around
 
@@ -99,11 +99,12 @@ class Audit:
 
     def trace(self, lines: int = 20) -> str:
         """Return what happened last, effects and records in order, one line each."""
-        return "\n".join(list(self._log)[-lines:])
+        last = list(self._log)[-lines:]
+        return "\n".join(f"{at:9.3f} {' '.join(str(word) for word in words)}" for at, words in last)
 
-    def note(self, line: str) -> None:
-        """Add a line to the trace: what somebody else did."""
-        self._log.append(f"{self._world.clock.monotonic():9.3f} {line}")
+    def note(self, *words: object) -> None:
+        """Add a line to the trace: what somebody else did. Written out only when it is read."""
+        self._log.append((self._world.clock.monotonic(), words))
 
     def watched(self, journal: Journal) -> Journal:
         """Return the journal with this audit beside it."""
@@ -125,7 +126,7 @@ class Audit:
     def _around(self, when: Literal["before", "after"], effect: Effect) -> None:
         if when == "before":
             return
-        self.note(f"{effect.name} {effect.key} (epoch {effect.epoch}) {effect.detail}")
+        self.note(effect.name, effect.key, f"(epoch {effect.epoch})", effect.detail)
         newest = self._epochs.get(effect.target, 0)
         if effect.epoch < newest:
             self._complain(f"I4: {effect.name} of epoch {effect.epoch} was applied after one of {newest}")
@@ -146,12 +147,12 @@ class Audit:
     def begun(self, rollout: RolloutId, plan: Plan) -> None:
         """Take in that a rollout was begun."""
         self._stories[rollout] = _Story(plan)
-        self.note(f"{rollout} begins: {plan.strategy}")
+        self.note(rollout, "begins:", plan.strategy)
 
     def written(self, rollout: RolloutId, record: Record) -> None:
         """Take in a record that is durable now."""
         story = self._stories[rollout]
-        self.note(f"{rollout} {record}")
+        self.note(rollout, record)
         match record:
             case Intended(phase="do"):
                 self._intended(rollout, story, record.step)
@@ -199,16 +200,19 @@ class Audit:
     def _ended(self, rollout: RolloutId, story: _Story, result: RolloutResult) -> None:
         if result.outcome is Outcome.NEEDS_ATTENTION or not story.intended:
             return
-        promotes = story.plan.point_of_no_return is not None
+        point = story.plan.point_of_no_return
+        promotes = point is not None
         if promotes and result.promoted is not story.promoting:
             self._complain(f"I6: {rollout!r} ended {result.outcome}, promotion intended: {story.promoting}")
         if result.promoted:
             self._policy(rollout, story, result.policy)
+        # A target where nothing was to be changed is not promoted with the others.
+        promoted = {target for target, _ in point.targets} if point is not None else set()
         for base in story.plan.bases:
-            if result.promoted and promotes:
-                self._is_promoted(rollout, base)
-            elif not result.promoted:
+            if not result.promoted:
                 self._is_back(rollout, base)
+            elif base.target.id in promoted:
+                self._is_promoted(rollout, base)
 
     def _policy(self, rollout: RolloutId, story: _Story, policy: str) -> None:
         verdicts = story.verdicts if story.at_promotion is None else story.at_promotion
@@ -250,7 +254,7 @@ class Audit:
 
     def _complain(self, sentence: str) -> None:
         self._broken.append(sentence)
-        self.note(f"BROKEN {sentence}")
+        self.note("BROKEN", sentence)
 
 
 @final
@@ -288,7 +292,7 @@ class _Watched:
 
     async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
         seq = await self._journal.send(rollout, record)
-        self._audit.note(f"{rollout} is sent {record}")
+        self._audit.note(rollout, "is sent", record)
         return seq
 
     async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:

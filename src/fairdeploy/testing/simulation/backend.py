@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from fairdeploy.errors import BackendError, StartError
 from fairdeploy.journal import MemoryJournal
-from fairdeploy.model import Capability, Deployment, Revision
+from fairdeploy.model import Capability
 from fairdeploy.protocols import JobState
 from fairdeploy.testing.simulation.router import ROUTER_ABILITIES, SimulatedRouter
 from fairdeploy.testing.simulation.world import World
@@ -17,7 +17,7 @@ from fairdeploy.testing.simulation.world import World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fairdeploy.model import InstanceId, Job, Release, RevisionId, Target, TargetId
+    from fairdeploy.model import Deployment, InstanceId, Job, Release, RevisionId, Target, TargetId
     from fairdeploy.protocols import Fence, Journal, TrafficRouter
 
 __all__ = ["SimulatedBackend"]
@@ -232,14 +232,4 @@ class SimulatedBackend:
         return {machine.id: words for machine in place.running(revision)}
 
     def _look(self, target: Target) -> Deployment:
-        place = self.world.place(target.id)
-        now = self.world.now()
-        revisions = tuple(
-            Revision(
-                revision,
-                replicas=replicas,
-                instances=tuple(machine.seen(now) for machine in place.running(revision)),
-            )
-            for revision, replicas in place.replicas.items()
-        )
-        return Deployment(target.id, revisions=revisions, stable=place.stable)
+        return self.world.place(target.id).look(target.id, self.world.now())

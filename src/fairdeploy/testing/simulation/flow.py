@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from itertools import count
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import accumulate, count
 from math import inf
 from typing import TYPE_CHECKING, final
 
-from fairdeploy.model import WHOLE, Counters, Histogram, InstanceId, Member, RevisionId, Routes, TargetId
+from fairdeploy.model import WHOLE, Counters, Histogram, InstanceId, RevisionId, TargetId
 from fairdeploy.testing.simulation.effect import Cause, Loss
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from fairdeploy.testing.simulation.behaviour import Behaviour, Demand
     from fairdeploy.testing.simulation.machine import Machine
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "Serving"]
 
 _BOUNDS_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0)
 
@@ -30,22 +32,36 @@ class _Tally:
         self.incarnation = incarnation
         self.requests = 0
         self.errors = 0
-        self.buckets = [0] * len(_BOUNDS_MS)
+        self.buckets = [0] * (len(_BOUNDS_MS) + 1)
 
     def add(self, duration_ms: float, *, error: bool) -> None:
         self.requests += 1
         self.errors += error
-        for index, bound in enumerate(_BOUNDS_MS):
-            if duration_ms <= bound:
-                self.buckets[index] += 1
+        self.buckets[bisect_left(_BOUNDS_MS, duration_ms)] += 1
 
     def counters(self) -> Counters:
         return Counters(
             requests=self.requests,
             errors=self.errors,
-            latency=Histogram(bounds_ms=_BOUNDS_MS, counts=tuple(self.buckets)),
+            latency=Histogram(bounds_ms=_BOUNDS_MS, counts=tuple(accumulate(self.buckets[:-1]))),
             incarnation=str(self.incarnation),
         )
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """By what requests are routed, for as long as nothing changes.
+
+    Args:
+        shares: Of the split in force; ``None``: no traffic.
+        members: Instances that the router sends requests to, by revision.
+        until: When it may be otherwise even though nobody acts.
+    """
+
+    shares: Mapping[RevisionId, int] | None
+    members: Mapping[RevisionId, tuple[InstanceId, ...]]
+    until: float
 
 
 @final
@@ -56,8 +72,7 @@ class Flow:
         target: Whose visitors.
         demand: What they want.
         seed: Of their chance.
-        served: Which routing document is in force at a moment.
-        healthy: Whether the router sends requests to a member at a moment.
+        serving: By what requests are routed at a moment.
         machines: By instance, also those that were stopped.
         behaviour: Of a revision.
     """
@@ -68,16 +83,15 @@ class Flow:
         demand: Demand,
         *,
         seed: int,
-        served: Callable[[float], Routes | None],
-        healthy: Callable[[Member, float], bool],
+        serving: Callable[[float], Serving],
         machines: Mapping[InstanceId, Machine],
         behaviour: Callable[[RevisionId], Behaviour],
     ) -> None:
         self._target = target
         self._demand = demand
         self._chance = random.Random(f"{seed}/{target}")  # noqa: S311 -- simulated chance, not secrecy
-        self._served = served
-        self._healthy = healthy
+        self._look = serving
+        self._serving: Serving | None = None
         self._machines = machines
         self._behaviour = behaviour
         self._next = inf
@@ -103,6 +117,10 @@ class Flow:
             self._arrive(self._next)
             self._next += 1 / self._demand.rate
         self._finish(now)
+
+    def changed(self) -> None:
+        """Route by what is so from now on: somebody acted, or an instance came or went."""
+        self._serving = None
 
     def in_flight(self) -> dict[InstanceId, int]:
         """Return requests under way by instance."""
@@ -141,40 +159,42 @@ class Flow:
             tally = self._tallies.get(revision)
             if tally is not None:
                 share = self._behaviour(revision).error_share
-                tally.add(duration_ms, error=self._chance.random() < share)
+                tally.add(duration_ms, error=share > 0 and self._chance.random() < share)
 
     def _arrive(self, now: float) -> None:
         self.sent += 1
-        routes = self._served(now)
-        if routes is None or routes.split is None:
+        serving = self._serving
+        if serving is None or now >= serving.until:
+            serving = self._serving = self._look(now)
+        if serving.shares is None:
             self.unrouted += 1
             return
-        revision = self._choose(routes.split.shares)
-        pool = routes.pool(revision)
-        members = [m for m in (pool.members if pool else ()) if self._healthy(m, now)]
+        revision = self._choose(serving.shares)
+        members = serving.members.get(revision)
         if not members:
             self._lose(now, "no_member")
             return
-        self._send(now, revision, members[next(self._turn) % len(members)].instance)
+        self._send(now, revision, members[next(self._turn) % len(members)])
 
     def _send(self, now: float, revision: RevisionId, instance: InstanceId) -> None:
         machine = self._machines.get(instance)
-        if machine is None or not machine.ready(now):
+        ends = machine.ready_until(now) if machine is not None else None
+        if ends is None:
             self._lose(now, "not_ready", instance)
             return
-        stream = self._chance.random() < self._demand.stream_share
-        spread = self._chance.uniform(self._demand.low_ms, self._demand.high_ms)
-        behaviour = self._behaviour(revision)
-        duration_ms = self._demand.stream_seconds * 1000 if stream else spread * behaviour.slowness
+        demand, chance = self._demand, self._chance.random
+        stream = demand.stream_share > 0 and chance() < demand.stream_share
+        spread = demand.low_ms + (demand.high_ms - demand.low_ms) * chance()
+        duration_ms = demand.stream_seconds * 1000 if stream else spread * self._behaviour(revision).slowness
         end = now + duration_ms / 1000
-        if end > machine.ends(now):
-            self._lose(machine.ends(now), "crashed", instance)
+        if end > ends:
+            self._lose(ends, "crashed", instance)
             return
         entry = (end, next(self._numbers), instance, revision, duration_ms, stream)
         heapq.heappush(self._under_way, entry)
 
     def _choose(self, shares: Mapping[RevisionId, int]) -> RevisionId:
-        point = self._chance.randrange(WHOLE)
+        point = int(self._chance.random() * WHOLE)
         for revision, share in shares.items():
             point -= share
             if point < 0:

@@ -45,11 +45,20 @@ class Machine:
 
     def ready(self, at: float) -> bool:
         """Return whether it answers at a moment."""
-        return at < self.stopped_at and any(begin <= at < end for begin, end in self.spans)
+        return self.ready_until(at) is not None
 
-    def ends(self, at: float) -> float:
-        """Return when the span around a moment ends by a crash that is to come; infinity if none."""
-        return next((end for begin, end in self.spans if begin <= at < end), inf)
+    def ready_until(self, at: float) -> float | None:
+        """Return when the span around a moment ends by a crash that is to come, infinity if none; ``None``: not ready."""
+        if at < self.stopped_at:
+            for begin, end in self.spans:
+                if begin <= at < end:
+                    return end
+        return None
+
+    def steady_until(self, at: float) -> float:
+        """Return when, after a moment, its readiness may next be otherwise by itself."""
+        moments = [moment for span in self.spans for moment in span if moment > at]
+        return min(moments, default=inf)
 
     def seen(self, now: float) -> Instance:
         """Return it as a backend's observation shows it."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from fairdeploy.errors import BackendError, Fenced, RouterError
-from fairdeploy.model import InstanceId, Release, RevisionId, Routes, TargetId
+from fairdeploy.model import Deployment, InstanceId, Release, Revision, RevisionId, Routes, TargetId
 from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.simulation.behaviour import Behaviour, Demand
 from fairdeploy.testing.simulation.effect import Effect, Loss
-from fairdeploy.testing.simulation.flow import Flow
+from fairdeploy.testing.simulation.flow import Flow, Serving
 from fairdeploy.testing.simulation.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from fairdeploy.model import Member, Target
+    from fairdeploy.model import Target
     from fairdeploy.protocols import Clock, Fence
     from fairdeploy.testing.simulation.fault import Fault
 
@@ -43,6 +44,28 @@ class Place:
     releases: dict[RevisionId, Release] = field(default_factory=dict)
     documents: list[tuple[float, Routes]] = field(default_factory=list)
     jobs: dict[str, float] = field(default_factory=dict)
+    _looked: tuple[float, Deployment] | None = None
+
+    def changed(self) -> None:
+        """Look anew from now on: somebody acted, or an instance came or went."""
+        self._looked = None
+        self.flow.changed()
+
+    def look(self, target: TargetId, now: float) -> Deployment:
+        """Return what is there, as a backend sees it."""
+        if self._looked is None or now >= self._looked[0]:
+            running = self.running()
+            revisions = tuple(
+                Revision(
+                    revision,
+                    replicas=replicas,
+                    instances=tuple(machine.seen(now) for machine in running if machine.revision == revision),
+                )
+                for revision, replicas in self.replicas.items()
+            )
+            until = min((machine.steady_until(now) for machine in running), default=inf)
+            self._looked = until, Deployment(target, revisions=revisions, stable=self.stable)
+        return self._looked[1]
 
     @property
     def written(self) -> Routes | None:
@@ -53,12 +76,28 @@ class Place:
         """Return the routing document in force at a moment."""
         return next((routes for since, routes in reversed(self.documents) if since <= at), None)
 
+    def serving(self, at: float, late: float) -> Serving:
+        """Return by what requests are routed at a moment, by a router that sees instances so many seconds late."""
+        routes = self.served(at)
+        until = min((since for since, _ in self.documents if since > at), default=inf)
+        if routes is None or routes.split is None:
+            return Serving(shares=None, members={}, until=until)
+        members = {}
+        for pool in routes.pools:
+            known = [self.machines[m.instance] for m in pool.members if m.instance in self.machines]
+            members[pool.revision] = tuple(machine.id for machine in known if machine.ready(at - late))
+            for machine in known:
+                until = min(until, machine.steady_until(at - late) + late)
+                if at < machine.stopped_at + late:
+                    until = min(until, machine.stopped_at + late)
+        return Serving(shares=routes.split.shares, members=members, until=until)
+
     def running(self, revision: RevisionId | None = None) -> list[Machine]:
         """Return the instances that were not stopped, oldest first."""
         return [
             m
             for m in self.machines.values()
-            if m.stopped_at == float("inf") and revision in {None, m.revision}
+            if m.stopped_at == inf and (revision is None or revision == m.revision)
         ]
 
 
@@ -158,6 +197,7 @@ class World:
             machine = place.machines.get(instance)
             if machine is not None:
                 machine.crash(now, self.behaviour(machine.revision))
+                place.changed()
                 place.flow.cut(machine, now, crashed=True)
 
     # What programs do.
@@ -169,6 +209,7 @@ class World:
         machine = Machine(id=f"{target.app}-{number}", revision=revision, address=address)
         machine.start(self.now(), self.behaviour(revision))
         place.machines[machine.id] = machine
+        place.changed()
 
     def stop(self, place: Place, machine: Machine) -> None:
         """Stop one instance; what is in flight on it is lost, and said to be so."""
@@ -183,6 +224,7 @@ class World:
                 self.violations.append(f"I2: {machine.id!r} was stopped while the router sends it traffic")
                 break
         machine.stopped_at = now
+        place.changed()
         place.flow.cut(machine, now, crashed=False)
 
     async def call(self, name: str, effect: Effect, act: Callable[[], bool]) -> None:
@@ -204,6 +246,7 @@ class World:
         self._fence(effect)
         at = self.now()
         changed = act()
+        self.place(effect.target).changed()
         done = replace(effect, at=at, changed=changed)
         self.effects.append(done)
         if self.hook is not None:
@@ -251,19 +294,14 @@ class World:
     def _new_place(self, target: TargetId) -> Place:
         machines: dict[InstanceId, Machine] = {}
 
-        def healthy(member: Member, at: float) -> bool:
-            machine = machines.get(member.instance)
-            return machine is not None and machine.ready(at - self.check_seconds)
-
-        def served(at: float) -> Routes | None:
-            return self.places[target].served(at)
+        def serving(at: float) -> Serving:
+            return self.places[target].serving(at, self.check_seconds)
 
         flow = Flow(
             target,
             self.demand,
             seed=self.seed,
-            served=served,
-            healthy=healthy,
+            serving=serving,
             machines=machines,
             behaviour=self.behaviour,
         )
