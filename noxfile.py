@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "tests", "proof", "examples", "docs", "package", "audit"]
+nox.options.sessions = ["lint", "types", "tests", "machine", "proof", "examples", "docs", "package", "audit"]
 
 ROOT = Path(__file__).parent
 CODE = [
@@ -67,6 +68,13 @@ def tests(session: nox.Session) -> None:
     """Run every test but the nightly ones, on the Python that runs nox."""
     sync(session, "test")
     session.run("pytest", "-m", "not nightly and not proof", *session.posargs)
+
+
+@nox.session
+def machine(session: nox.Session) -> None:
+    """Let ten thousand seeds draw operators, faults and deaths, on all cores; `-- --seed N` shows one again."""
+    sync(session, "test")
+    session.run("python", "-m", "tests.machine", *(session.posargs or ["--runs=10000"]))
 
 
 @nox.session
@@ -149,6 +157,9 @@ def nightly(session: nox.Session) -> None:
     """Run the tests that take minutes."""
     sync(session, "test")
     session.run("pytest", "-m", "nightly", *session.posargs, success_codes=[0, 5])  # 5: none is chosen
+    # Other seeds than by day, and other ones every night.
+    first = 10_000 + 100_000 * datetime.now(UTC).toordinal()
+    session.run("python", "-m", "tests.machine", "--runs=100000", f"--first={first}")
 
 
 @nox.session(default=False)

@@ -58,9 +58,7 @@ def _prepare() -> None:
 
 def many(first: int, runs: int, processes: int) -> Sum:
     """Run seeds from the first one on, in several processes."""
-    parts = [
-        range(seed, min(seed + _AT_ONCE, first + runs)) for seed in range(first, first + runs, _AT_ONCE)
-    ]
+    parts = [range(seed, min(seed + _AT_ONCE, first + runs)) for seed in range(first, first + runs, _AT_ONCE)]
     total = Sum()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare) as pool:

@@ -53,9 +53,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "rolling": Rolling(max_surge=1, ready_deadline=1),
     "recreate": Recreate(watch=0.2, ready_deadline=1),
-    "approved": Approved(
-        BlueGreen(watch=0.2, keep_warm=0, preview_header=None, ready_deadline=1), timeout=4
-    ),
+    "approved": Approved(BlueGreen(watch=0.2, keep_warm=0, preview_header=None, ready_deadline=1), timeout=4),
 }
 
 _LATER = (0.0, 0.01, 0.05, 0.2, 0.8, 2.0)

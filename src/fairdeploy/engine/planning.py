@@ -148,9 +148,12 @@ async def refuse_stale(plan: Plan, see: Callable[[Base], Awaitable[Deployment]])
     """
     for base in plan.bases:
         now = await see(base)
-        if now.fingerprint == base.fingerprint:
-            continue
         moved = []
+        if base.candidate in base.revisions and now.revision(str(base.candidate)) is None:
+            # The way back leaves alone what was there before: it must know that this was not.
+            moved.append(f"{base.candidate!r} was still there and has gone")
+        elif now.fingerprint == base.fingerprint:
+            continue
         if now.stable != base.stable:
             moved.append(f"stable was {base.stable!r} and is {now.stable!r}")
         if now.split != base.split:

@@ -53,7 +53,7 @@ class Place:
 
     def look(self, target: TargetId, now: float) -> Deployment:
         """Return what is there, as a backend sees it."""
-        if self._looked is None or now >= self._looked[0]:
+        if self._looked is None or now >= self._looked[0] or self._looked[1].stable != self.stable:
             running = self.running()
             revisions = tuple(
                 Revision(
