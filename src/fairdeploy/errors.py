@@ -12,6 +12,7 @@
     │   ├── UnsupportedCapability          the backend or router cannot do what the plan needs
     │   ├── StalePlan                      the target has moved since the plan was made
     │   ├── LeaseHeld                      another rollout acts on the target
+    │   ├── ValidationError                something critical was found before anything moved; carries the report
     │   └── Unbound                        a check or secret that the plan names is not given
     ├── Fenced                             a newer holder has taken over; this one must stop
     ├── JournalError                       the durable record cannot be read or written
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fairdeploy.model.result import RolloutResult
+    from fairdeploy.model.validation import ValidationResult
 
 __all__ = [
     "BackendError",
@@ -63,6 +65,7 @@ __all__ = [
     "UnknownRollout",
     "UnknownTarget",
     "UnsupportedCapability",
+    "ValidationError",
 ]
 
 
@@ -119,6 +122,19 @@ class LeaseHeld(Refused):
 
 class Unbound(Refused):
     """The plan names a check or a secret that this process was not given."""
+
+
+class ValidationError(Refused):
+    """A validation found something critical before anything moved; the message says what, and what to do.
+
+    Attributes:
+        result: Everything that was found.
+    """
+
+    def __init__(self, message: str, result: ValidationResult | None = None) -> None:
+        """Carry the report, so that a caller need not parse the message."""
+        self.result = result
+        super().__init__(message)
 
 
 # While acting.

@@ -15,7 +15,7 @@ from tests.contracts import source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DECIDING_ROOMS = {"analysis", "model", "patterns", "protocols", "strategies"}
+DECIDING_ROOMS = {"analysis", "model", "patterns", "protocols", "strategies", "validation"}
 SHELLS = {
     "asyncio.create_subprocess_shell",
     "os.popen",

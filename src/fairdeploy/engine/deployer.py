@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, final
 
 from fairdeploy.engine.beginning import begun
 from fairdeploy.engine.desk import Desk
-from fairdeploy.engine.ends import share_percent
-from fairdeploy.engine.history import History
+from fairdeploy.engine.ends import failure
 from fairdeploy.engine.hosting import OnExit, hosted
 from fairdeploy.engine.lease import OnConflict, make_way, outcome, refuse_unknown
 from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, releases_of, sealed
 from fairdeploy.engine.recoverer import recover_all, recover_one
 from fairdeploy.engine.rollout import Rollout
 from fairdeploy.engine.status import Status
+from fairdeploy.engine.validating import refuse_invalid
 from fairdeploy.engine.verb import carry, through
 from fairdeploy.engine.versions import previous_verified
 from fairdeploy.errors import (
@@ -29,7 +29,7 @@ from fairdeploy.errors import (
 )
 from fairdeploy.journal import SystemClock
 from fairdeploy.model import Outcome, RolloutId, RolloutResult, Target
-from fairdeploy.model._check import milliseconds
+from fairdeploy.model._check import flag, milliseconds
 from fairdeploy.strategies import restart_plan, rollback_plan, scale_plan
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Deployer:
         clock: Time; another one only in tests.
         lease: Time to live of a lease, a ``timedelta`` or seconds, at least 1 second. A dead
             program's rollout on another machine can be recovered after it.
+        validate: Whether `run` and `deploy` look first whether it can work; see `DeploymentValidator`.
 
     Raises:
         InvalidInput: If there is no backend, or the lease is too short.
@@ -72,6 +73,7 @@ class Deployer:
         checks: Mapping[str, Check | HealthCheck] | None = None,
         clock: Clock | None = None,
         lease: timedelta | float = 15.0,
+        validate: bool = True,
     ) -> None:
         """Take what a deployer needs; nothing is opened."""
         backends = dict(backend) if isinstance(backend, Mapping) else {_DEFAULT: backend}
@@ -79,6 +81,8 @@ class Deployer:
             msg = "a Deployer needs a backend, and none was given"
             raise InvalidInput(msg)
         ttl_ms = milliseconds(lease, "lease", low=1_000)
+        flag(validate, "validate")
+        self._validate = validate
         self._desk = Desk(
             backends=backends, checks=dict(checks or {}), clock=clock or SystemClock(), ttl_ms=ttl_ms
         )
@@ -124,7 +128,12 @@ class Deployer:
 
     @asynccontextmanager
     async def run(
-        self, plan: Plan, *, on_conflict: OnConflict = "refuse", on_exit: OnExit = "abort"
+        self,
+        plan: Plan,
+        *,
+        on_conflict: OnConflict = "refuse",
+        on_exit: OnExit = "abort",
+        validate: bool | None = None,
     ) -> AsyncIterator[Rollout]:
         """Run a plan while the body runs, and until it has ended.
 
@@ -138,17 +147,21 @@ class Deployer:
                 end: ``abort`` goes back and waits until it is back. With ``detach`` the
                 rollout is left as it is, however the body is left; after a `Rollout.resume` (or
                 another command) `recover` goes on with it.
+            validate: Look first whether it can work; ``None``: as this deployer was told.
 
         Yields:
             The rollout.
 
         Raises:
+            ValidationError: If something critical was found before anything moved.
             StalePlan: If a target has moved since the plan was made.
             LeaseHeld: If another rollout acts on a target, with ``refuse``.
             Unbound: If the plan names a check that this deployer was not given.
             JournalError: If the journal cannot be written.
         """
         refuse_unknown(on_exit, OnExit, "on_exit")
+        if self._validate if validate is None else validate:
+            await refuse_invalid(self._desk, plan)
         run, journal = await begun(self._desk, plan, on_conflict)
         async with hosted(run, journal, on_exit=on_exit) as rollout:
             yield rollout
@@ -164,8 +177,9 @@ class Deployer:
         *,
         backend: str | None = None,
         on_conflict: OnConflict = "refuse",
+        validate: bool | None = None,
     ) -> RolloutResult:
-        """Plan, run and wait.
+        """Plan, validate, run and wait.
 
         Raises:
             DeploymentError: Unless it was promoted; it carries the result and its evidence.
@@ -175,6 +189,8 @@ class Deployer:
         while True:
             await make_way(place.journal, (target.id,), on_conflict, self._recover)
             plan = await self.plan(target, release, strategy, backend=backend)
+            if self._validate if validate is None else validate:
+                await refuse_invalid(self._desk, plan)
             try:
                 result = await through(self._desk, plan, on_conflict)
             except StalePlan:
@@ -184,13 +200,7 @@ class Deployer:
                 continue
             if result.promoted:
                 return result
-            raise DeploymentError(await self._failure(plan, result), result)
-
-    async def _failure(self, plan: Plan, result: RolloutResult) -> str:
-        events = await self._desk.journal(plan).read(result.rollout)
-        share = share_percent(History.of(plan, events), plan.bases[0])
-        where = f"at {share:g}%" if share else "before it got traffic"
-        return f"{plan.strategy} failed {where}: {result}"
+            raise DeploymentError(await failure(place.journal, plan, result), result)
 
     # Verbs of their own: nothing that a deploy would do by surprise.
 

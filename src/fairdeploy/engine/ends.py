@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fairdeploy.engine.history import History
 from fairdeploy.engine.run import Run
 from fairdeploy.model import Base, Ended, Outcome, RevisionId, RolloutResult, TargetId, Verdict
 
 if TYPE_CHECKING:
-    from fairdeploy.engine.history import History
+    from fairdeploy.model import Plan
+    from fairdeploy.protocols import Journal
 
-__all__ = ["ended", "policy", "share_percent"]
+__all__ = ["ended", "failure", "policy", "share_percent"]
 
 
 async def ended(run: Run, outcome: Outcome, *, reason: str = "", evidence: tuple[str, ...] = ()) -> None:
@@ -57,6 +59,17 @@ def share_percent(history: History, base: Base) -> float:
         if step.kind == "shift" and step.target == base.target.id and base.candidate is not None:
             percent = step.split.percent(base.candidate) if step.split else 0.0
     return percent
+
+
+async def failure(journal: Journal, plan: Plan, result: RolloutResult) -> str:
+    """Say at which share of the traffic a rollout failed, and how it ended.
+
+    Raises:
+        JournalError: If the journal cannot be read.
+    """
+    share = share_percent(History.of(plan, await journal.read(result.rollout)), plan.bases[0])
+    where = f"at {share:g}%" if share else "before it got traffic"
+    return f"{plan.strategy} failed {where}: {result}"
 
 
 async def _serving(run: Run) -> tuple[tuple[TargetId, RevisionId], ...]:

@@ -76,6 +76,7 @@ from fairdeploy.model.step import (
 from fairdeploy.model.target import TLS, Target, TargetId
 from fairdeploy.model.traffic import Counters, HeaderRoute, Histogram, Member, Mirror, Pool, Routes, Traffic
 from fairdeploy.model.undecided import Undecided
+from fairdeploy.model.validation import Aspect, Finding, Severity, ValidationResult
 from fairdeploy.model.verdict import Action, CheckResult, HealthStatus, Verdict
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "WHOLE",
     "Action",
     "Asked",
+    "Aspect",
     "Await",
     "AwaitReady",
     "Bake",
@@ -110,6 +112,7 @@ __all__ = [
     "ErrorComparison",
     "ErrorRate",
     "Event",
+    "Finding",
     "Guard",
     "HTTPCheck",
     "HTTPProbe",
@@ -159,6 +162,7 @@ __all__ = [
     "Scope",
     "SecretRef",
     "Settled",
+    "Severity",
     "Shift",
     "Source",
     "Split",
@@ -175,6 +179,7 @@ __all__ = [
     "Undecided",
     "UndoPolicy",
     "Undoing",
+    "ValidationResult",
     "Verdict",
     "Verify",
     "Window",

@@ -13,6 +13,7 @@ from fairdeploy.protocols.metrics import MetricSource
 from fairdeploy.protocols.preflight import Preflight
 from fairdeploy.protocols.router import TrafficRouter
 from fairdeploy.protocols.strategy import Strategy
+from fairdeploy.protocols.validation import Scene, Validated, Validation
 
 __all__ = [
     "Backend",
@@ -31,7 +32,10 @@ __all__ = [
     "Program",
     "ProgramState",
     "RolloutInfo",
+    "Scene",
     "Strategy",
     "Subject",
     "TrafficRouter",
+    "Validated",
+    "Validation",
 ]

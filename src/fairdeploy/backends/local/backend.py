@@ -21,6 +21,7 @@ from fairdeploy.backends.local import (
     _parts,
     _scan,
     _starting,
+    _validating,
     _watching,
 )
 from fairdeploy.backends.local._home import Home
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.backends.local._record import Record
     from fairdeploy.model import Deployment, InstanceId, Job, Release, RevisionId, Target
-    from fairdeploy.protocols import Fence, JobState, Journal, Keeper, TrafficRouter
+    from fairdeploy.protocols import Fence, JobState, Journal, Keeper, TrafficRouter, Validation
 
 __all__ = ["LocalBackend"]
 
@@ -182,6 +183,10 @@ class LocalBackend:
         await anyio.to_thread.run_sync(_starting.check, template, release)
         if self._router is not None and target.endpoint is not None:
             await self._router.check(target)
+
+    def validations(self) -> tuple[Validation, ...]:
+        """Return what to look at on this machine before a plan is run: permissions, room, a trial instance."""
+        return _validating.validations(self._folder, self._home)
 
     async def ensure(
         self,

@@ -1,0 +1,30 @@
+"""Ask a server for the time. The only module of this room that imports httpx."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import httpx
+
+from fairdeploy.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["http_date"]
+
+
+async def http_date(url: str, seconds: float) -> datetime:
+    """Return the ``Date`` of a server's answer, whatever its status.
+
+    Raises:
+        InvalidInput: If it does not answer, or tells no date.
+    """
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=seconds) as client:
+            answer = await client.head(url, follow_redirects=False)
+        return parsedate_to_datetime(answer.headers.get("date", ""))
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        msg = f"{url!r} told no time ({type(error).__name__}): give another URL, or a function"
+        raise InvalidInput(msg) from error
