@@ -25,7 +25,7 @@ async def deploy(folder: Path, endpoint: str, version: str) -> None:
     """Be the program that is killed."""
     target = Target("shop", endpoint=endpoint, drain_ms=10_000)
     async with LocalBackend.open(folder, keeper=SupervisorKeeper(folder.parent / "keeper")) as backend:
-        deployer = Deployer(backend)
+        deployer = Deployer(backend, validate=False)
         plan = await deployer.plan(target, application(version), Canary(steps=[25, 100], bake=600))
         async with deployer.run(plan) as rollout:
             async for event in rollout.events():

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         LeaseHeld,
         RollbackError,
         StalePlan,
+        ValidationError,
     )
     from fairdeploy.model import (
         TLS,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Target,
         TCPCheck,
         TCPProbe,
+        ValidationResult,
         Verdict,
         Window,
     )
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         recommend,
         recommend_deployment_pattern,
     )
+    from fairdeploy.preflight import DeploymentValidator
     from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed, sequence
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "Deployment",
     "DeploymentError",
     "DeploymentPattern",
+    "DeploymentValidator",
     "ErrorComparison",
     "ErrorRate",
     "Event",
@@ -108,6 +112,8 @@ __all__ = [
     "TCPCheck",
     "TCPProbe",
     "Target",
+    "ValidationError",
+    "ValidationResult",
     "Verdict",
     "Window",
     "Windowed",
@@ -133,6 +139,7 @@ _ROOMS = {
         "LeaseHeld",
         "RollbackError",
         "StalePlan",
+        "ValidationError",
     ),
     "fairdeploy.model": (
         "TLS",
@@ -162,6 +169,7 @@ _ROOMS = {
         "TCPCheck",
         "TCPProbe",
         "Target",
+        "ValidationResult",
         "Verdict",
         "Window",
     ),
@@ -173,6 +181,7 @@ _ROOMS = {
         "recommend",
         "recommend_deployment_pattern",
     ),
+    "fairdeploy.preflight": ("DeploymentValidator",),
     "fairdeploy.strategies": (
         "Approved",
         "BlueGreen",

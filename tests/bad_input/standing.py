@@ -83,7 +83,7 @@ async def standing(folder: Path) -> AsyncIterator[Standing]:
     target = Target("shop", replicas=1, endpoint=f"127.0.0.1:{free_port()}", drain_ms=5_000)
     keeper = SupervisorKeeper(folder / "keeper")
     async with LocalBackend.open(folder / "deployments", keeper=keeper) as backend:
-        deployer = Deployer(backend)
+        deployer = Deployer(backend, validate=False)
         try:
             early = await deployer.plan(target, application("early"), SWITCH)
             await deployer.deploy(target, application("1"), SWITCH)

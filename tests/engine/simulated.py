@@ -65,10 +65,10 @@ class House:
         self.journal = self.backend.journal
         self.deployer = self.another()
 
-    def another(self, **options: float) -> Deployer:
+    def another(self, *, lease: float = 15.0) -> Deployer:
         """Return a second deployer, as another program would have it."""
         backend = SimulatedBackend(self.world, journal=self.journal)
-        return Deployer(backend, checks=self.checks, clock=self.clock or self.world.clock, **options)
+        return Deployer(backend, checks=self.checks, clock=self.clock or self.world.clock, lease=lease)
 
     async def standing(
         self, *releases: Release, target: Target = SHOP, strategy: Strategy | None = None

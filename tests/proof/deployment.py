@@ -37,7 +37,7 @@ async def main(folder: str, endpoint: str, version: str, strategy: str, guard: s
     """Deploy, and print every event as it comes."""
     target = Target("shop", replicas=2, endpoint=endpoint, drain_ms=15_000)
     async with LocalBackend.open(folder, guard=bool(guard)) as backend:
-        deployer = Deployer(backend, checks=checks if strategy == "resumed" else {})
+        deployer = Deployer(backend, checks=checks if strategy == "resumed" else {}, validate=False)
         plan = await deployer.plan(target, application(version), STRATEGIES[strategy])
         async with deployer.run(plan) as rollout:
             async for event in rollout.events():

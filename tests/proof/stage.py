@@ -57,7 +57,7 @@ async def stage(folder: Path, *, replicas: int = 2, guard: bool = False) -> Asyn
     """Open a folder, and stop all that runs in it in the end. Without a guard, unless it is what is proved."""
     target = Target("shop", replicas=replicas, endpoint=f"127.0.0.1:{free_port()}", drain_ms=15_000)
     async with LocalBackend.open(folder, guard=guard) as backend, stopped(folder):
-        yield Stage(folder=folder, backend=backend, deployer=Deployer(backend), target=target)
+        yield Stage(folder=folder, backend=backend, deployer=Deployer(backend, validate=False), target=target)
 
 
 @asynccontextmanager

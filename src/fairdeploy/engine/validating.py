@@ -13,7 +13,6 @@ from fairdeploy.protocols import Scene, Validated
 if TYPE_CHECKING:
     from fairdeploy.engine.desk import Desk
     from fairdeploy.model import Base, Plan
-    from fairdeploy.protocols import Validation
 
 __all__ = ["refuse_invalid", "rehearsable"]
 
@@ -35,7 +34,7 @@ async def refuse_invalid(desk: Desk, plan: Plan) -> None:
         if isinstance(check, (HTTPCheck, TCPCheck, CommandCheck)) and check.scope == "shared"
     ]
     for base in plan.bases:
-        if base.candidate in {None, base.stable} or base.candidate not in plan.releases:
+        if base.candidate is None or base.candidate == base.stable or base.candidate not in plan.releases:
             continue
         backend = desk.backend(base.backend)
         scene = Scene(
@@ -44,8 +43,10 @@ async def refuse_invalid(desk: Desk, plan: Plan) -> None:
             release=plan.releases[base.candidate],
             rehearse=rehearsable(plan, base),
         )
-        more: list[Validation] = shared if isinstance(backend, Validated) else []
-        result = await validated(scene, more, without={"lease"})
+        if isinstance(backend, Validated):
+            result = await validated(scene, shared, without={"lease"})
+        else:  # a simulated one, say: what the release says of itself, and nothing that takes time
+            result = await validated(scene, without={"lease", "weights"})
         if result.refused:
             raise ValidationError(f"{result.message} ({_remedy(result.failures[0].remedy)})", result)
         for finding in result.failures:

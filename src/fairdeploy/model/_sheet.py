@@ -85,8 +85,7 @@ class Sheet:
                 wide,
                 initial_indent="",
                 subsequent_indent=" " * len(head),
-                drop_whitespace=True,
-                replace_whitespace=False,
+                break_on_hyphens=False,
             )
             for more in row.more:
                 indent = " " * len(head)

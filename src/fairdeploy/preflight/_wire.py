@@ -100,8 +100,7 @@ class Visitor:
                 seconds = _TIMEOUT.search(kept)
                 return Answer(
                     status=found.status_code,
-                    closes=self._http.their_state is h11.MUST_CLOSE
-                    or self._http.our_state is h11.MUST_CLOSE,
+                    closes=self._http.their_state is h11.MUST_CLOSE or self._http.our_state is h11.MUST_CLOSE,
                     keeps_ms=int(seconds[1]) * 1000 if seconds else None,
                 )
             elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
@@ -117,7 +116,12 @@ class Visitor:
         with anyio.move_on_after(seconds):
             try:
                 await self._stream.receive(1)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError) as error:
+            except (
+                anyio.BrokenResourceError,
+                anyio.ClosedResourceError,
+                anyio.EndOfStream,
+                OSError,
+            ) as error:
                 raise Closed from error
             raise Closed
 

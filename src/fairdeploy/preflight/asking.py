@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clock", "reachable", "schema_version"]
 
-Question: TypeAlias = "HTTPCheck | TCPCheck | CommandCheck | HealthCheck"
+_Question: TypeAlias = "HTTPCheck | TCPCheck | CommandCheck | HealthCheck"
 
 _DATA = (HTTPCheck, TCPCheck, CommandCheck)
 _DEADLINE = 15.0
@@ -29,7 +29,11 @@ _SKEW = 5.0
 
 
 def reachable(
-    name: str, check: Question, *, aspect: Aspect = Aspect.DEPENDENCIES, severity: Severity = Severity.CRITICAL
+    name: str,
+    check: _Question,
+    *,
+    aspect: Aspect = Aspect.DEPENDENCIES,
+    severity: Severity = Severity.CRITICAL,
 ) -> Validation:
     """Return a validation that asks a service which the release stands on.
 
@@ -108,7 +112,8 @@ def schema_version(
                 aspect=Aspect.DATABASE,
                 severity=Severity.CRITICAL,
                 passed=fits,
-                message=f"the schema's version is {has}" + ("" if fits else f", and the release needs {wanted}"),
+                message=f"the schema's version is {has}"
+                + ("" if fits else f", and the release needs {wanted}"),
                 remedy="" if fits else "migrate the database first, or deploy the release that fits it",
             ),
         )
@@ -162,7 +167,9 @@ def clock(
                 message=f"this machine's clock is {skew:.1f} s {ahead}"
                 if skew
                 else "this machine's clock agrees with the other one",
-                remedy="" if fits else "keep it by NTP (chrony, systemd-timesyncd): leases and records go by it",
+                remedy=""
+                if fits
+                else "keep it by NTP (chrony, systemd-timesyncd): leases and records go by it",
                 evidence={"skew_s": round(skew, 3)},
             ),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, final
 
 import anyio
+import anyio.lowlevel
 
 from fairdeploy.preflight._wire import Answer, Closed, Cut, Visitor, visitor
 from fairdeploy.validation import Idle, Stop
@@ -168,7 +169,7 @@ async def _old(replica: Replica, path: str, count: _Count, busy: bool) -> None: 
     """Use a connection from before the signal until it is closed; before the signal, open another then."""
     try:
         while not await _while_open(replica, path, count, busy=busy):
-            await anyio.sleep(_PAUSE)
+            await anyio.lowlevel.checkpoint()
     finally:
         count.open -= 1
         if not count.open:

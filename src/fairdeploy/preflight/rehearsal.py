@@ -14,7 +14,6 @@ from fairdeploy.validation import idle, stop
 
 if TYPE_CHECKING:
     from fairdeploy.protocols import Scene
-    from fairdeploy.validation import Stop
 
 __all__ = ["Replica", "Start", "rehearsed"]
 
@@ -26,16 +25,12 @@ _LONGEST_IDLE_MS = 5_000
 _ASK = 0.05
 
 
-async def rehearsed(
-    scene: Scene, start: Start, *, path: str | None = None, router_idle_ms: int | None = None
-) -> Sequence[Finding]:
+async def rehearsed(scene: Scene, start: Start, *, router_idle_ms: int | None = None) -> Sequence[Finding]:
     """Rehearse a release's life in small: start, probe, load, stop.
 
     Args:
         scene: What is to run, and where.
         start: Starts the instance.
-        path: What is asked under load; ``None``: the readiness probe's path, else ``/``. A slow one (a second)
-            shows best whether requests are finished.
         router_idle_ms: How long the router keeps idle connections; ``None``: it is not known, and not compared.
 
     Returns:
@@ -46,7 +41,7 @@ async def rehearsed(
     if not scene.rehearse or not release.serves:
         return ()
     probe = release.probes.readiness
-    asked = path or (probe.path if isinstance(probe, HTTPProbe) else "/")
+    asked = scene.path or (probe.path if isinstance(probe, HTTPProbe) else "/")
     async with start() as replica:
         began = anyio.current_time()
         bad = await _ready(replica, scene)
@@ -61,19 +56,15 @@ async def rehearsed(
                 return (*findings, _silent(scene, asked, error))
             findings += [idle(seen)] if seen is not None else []
         stopped = await drained(replica, release, asked)
-    return (*findings, *stop(stopped, counted=_is_counted(scene, stopped)))
-
-
-def _is_counted(scene: Scene, _seen: Stop) -> bool:
-    return Capability.DRAIN_COUNTED in scene.backend.capabilities
+    return (*findings, *stop(stopped, counted=Capability.DRAIN_COUNTED in scene.backend.capabilities))
 
 
 async def _ready(replica: Replica, scene: Scene) -> Finding | None:
     """Wait until it is ready; return what is wrong if it does not get so."""
     last = ["no connection"]
+    code: list[int | None] = []
     with anyio.move_on_after(_READY_WITHIN):
         async with anyio.create_task_group() as tasks:
-            code: list[int | None] = []
 
             async def watch() -> None:
                 code.append(await replica.ended())
@@ -147,6 +138,6 @@ def _silent(scene: Scene, path: str, error: OSError) -> Finding:
         severity=Severity.WARNING,
         passed=False,
         message=f"a trial instance of {scene.release.version!r} gave no whole answer to GET {path}: "
-        f"{error or type(error).__name__}",
+        f"{str(error) or type(error).__name__}",
         remedy="see that it speaks HTTP/1.1 there",
     )

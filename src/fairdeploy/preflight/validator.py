@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, final
 import anyio
 
 from fairdeploy.errors import FairdeployError, InvalidInput
-from fairdeploy.model import Aspect, Finding, Release, Severity, Target
+from fairdeploy.model import Aspect, Finding, HTTPProbe, Release, Severity, Target
 from fairdeploy.preflight import built_in
 from fairdeploy.protocols import Scene, Validated, Validation
 from fairdeploy.validation import concluded, stops, waves
@@ -41,9 +41,11 @@ class DeploymentValidator:
         release: What is to run.
         validations: What else to look at, such as `reachable` and `schema_version`.
         without: Names of validations to leave out, such as ``"rehearsal"``.
+        path: What a trial instance is asked while it is told to stop; ``None``: its readiness probe's path,
+            else ``/``. One that takes a second shows best whether requests are finished.
 
     Raises:
-        InvalidInput: If there is no target, or two are of one environment.
+        InvalidInput: If there is no target, or two are of one environment, or the path cannot be asked.
 
     Example:
         >>> validator = DeploymentValidator(backend, target, release)  # doctest: +SKIP
@@ -58,6 +60,7 @@ class DeploymentValidator:
         *,
         validations: Sequence[Validation] = (),
         without: Collection[str] = (),
+        path: str | None = None,
     ) -> None:
         """Take what is to be looked at; nothing is looked at yet."""
         targets = (target,) if isinstance(target, Target) else tuple(target)
@@ -75,6 +78,9 @@ class DeploymentValidator:
         if isinstance(without, str):
             msg = f"without must hold names, such as {{{without!r}}}, not be one"
             raise InvalidInput(msg)
+        if path is not None:
+            HTTPProbe(path)  # refuses what cannot be asked
+        self._path = path
         self._backend = backend
         self._release = release
         self._more = tuple(validations)
@@ -93,7 +99,7 @@ class DeploymentValidator:
             InvalidInput: If there is no target of this environment, or a name in ``without`` is of no validation.
         """
         target = self._target(environment)
-        scene = Scene(backend=self._backend, target=target, release=self._release)
+        scene = Scene(backend=self._backend, target=target, release=self._release, path=self._path)
         return await validated(scene, self._more, only=only, without=self._without)
 
     def _target(self, environment: str | None) -> Target:

@@ -26,15 +26,17 @@ class Scene:
         release: What is to run.
         rehearse: Whether a throw-away instance may run beside what is there: not where old and
             new must never run together, nor where something has to be done before a start.
+        path: What such an instance is asked under load; ``None``: its readiness probe's path, else ``/``.
     """
 
     backend: Backend
     target: Target
     release: Release
     rehearse: bool = True
+    path: str | None = None
 
 
-Look: TypeAlias = Callable[[Scene], Awaitable[Sequence[Finding]]]
+_Look: TypeAlias = Callable[[Scene], Awaitable[Sequence[Finding]]]
 """Looks, changes nothing, and returns what it found: nothing, if there was nothing to look at."""
 
 
@@ -57,7 +59,7 @@ class Validation:
     name: str
     _: KW_ONLY
     aspect: Aspect
-    look: Look
+    look: _Look
     deadline: float = 20.0
 
     def __post_init__(self) -> None:

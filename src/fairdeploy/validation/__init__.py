@@ -6,7 +6,7 @@ from fairdeploy.validation.order import concluded, stops, waves
 from fairdeploy.validation.placeholder import is_secret_name, why_placeholder, why_weak
 from fairdeploy.validation.room import Copies, Disk, Machine, cpu, disk, memory
 from fairdeploy.validation.stopping import Idle, Stop, idle, stop
-from fairdeploy.validation.traffic import left_behind, lease, weights
+from fairdeploy.validation.traffic import lease, left_behind, weights
 from fairdeploy.validation.written import described, image, plain_secrets, seriousness
 
 __all__ = [

@@ -17,7 +17,9 @@ _SECRET_NAME = re.compile(
     r"|ENCRYPTION_KEY|SIGNING_KEY|ANON_KEY|SERVICE_ROLE_KEY|ACCESS_KEY|SECRET_KEY|SECRET_KEY_BASE|JWT_KEY)(?:_|$)",
     re.IGNORECASE,
 )
-_NOT_SECRET = re.compile(r"_(?:FILE|PATH|NAME|ID|TTL|EXPIRY|EXPIRES|URL|HEADER|LENGTH|ALGORITHM)$", re.IGNORECASE)
+_NOT_SECRET = re.compile(
+    r"_(?:FILE|PATH|NAME|ID|TTL|EXPIRY|EXPIRES|URL|HEADER|LENGTH|ALGORITHM)$", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(
     r"""^(?:
         <.*>|\{\{.*\}\}|\$\{.*\}|%.*%                                # templates that nobody has filled in
@@ -65,7 +67,7 @@ def why_placeholder(value: str) -> str | None:
     text = value.strip()
     if not text:
         return "is empty"
-    if _PLACEHOLDER.match(text):
+    if _PLACEHOLDER.match(text) or text in _SIGNERS:
         return "is a placeholder"
     if hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] in _KNOWN:
         return "stands in a public example file"

@@ -81,7 +81,9 @@ def disk(seen: Disk) -> Finding:
         severity=Severity.CRITICAL if none else Severity.WARNING,
         passed=not short,
         message=f"{left}{files} can still be written in {seen.folder!r}",
-        remedy=f"free at least {_said(_SHORT_DISK)} and 5 % (old logs, old revisions, images)" if short else "",
+        remedy=f"free at least {_said(_SHORT_DISK)} and 5 % (old logs, old revisions, images)"
+        if short
+        else "",
         evidence={"free": seen.free, "total": seen.total, "inodes": seen.inodes},
     )
 

@@ -128,7 +128,7 @@ def _connections(seen: Stop) -> Finding:
     new = (
         f"new connections were refused after {seen.refused_ms} ms"
         if seen.refused_ms is not None
-        else "new connections were served to the end"
+        else f"{seen.accepted} new connections were served"
     )
     return Finding(
         "drain: connections",

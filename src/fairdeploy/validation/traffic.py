@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fairdeploy.model import Plan, Target, TargetId
     from fairdeploy.protocols import RolloutInfo
 
-__all__ = ["Left", "left_behind", "lease", "weights"]
+__all__ = ["Left", "lease", "left_behind", "weights"]
 
 Left = tuple[bool, Split | None]
 """Whether the journal tells, and the split."""

@@ -18,7 +18,7 @@ RELAXED = frozenset({"ci", "demo", "dev", "develop", "development", "local", "sa
 """Environments in which a placeholder is no reason to stop."""
 
 _ASSIGNMENT = re.compile(
-    r"""^\s*(?:export\s+)?["']?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]\s*["']?(?P<value>[^\s"'#,]+)""",
+    r"""(?:^|[{,])\s*(?:export\s+)?["']?(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]\s*["']?(?P<value>[^\s"'#,]+)""",
     re.MULTILINE,
 )
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -50,7 +50,9 @@ def image(release: Release) -> tuple[Finding, ...]:
             severity=Severity.WARNING,
             passed=pinned,
             message=message,
-            remedy="" if pinned else "name it by digest: repository@sha256:..., as the registry tells after a push",
+            remedy=""
+            if pinned
+            else "name it by digest: repository@sha256:..., as the registry tells after a push",
         ),
     )
 

@@ -84,7 +84,9 @@ class Trial:
     def last_words(self) -> tuple[str, ...]:
         """Return the last lines that it wrote."""
         try:
-            return tuple(self._output.read_text(encoding="utf-8", errors="replace")[-_MOST:].splitlines()[-_LINES:])
+            return tuple(
+                self._output.read_text(encoding="utf-8", errors="replace")[-_MOST:].splitlines()[-_LINES:]
+            )
         except OSError:
             return ()
 
@@ -118,7 +120,13 @@ async def trial(folder: Path, home: Home, target: Target, release: Release) -> A
             yield running
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(scratch, ignore_errors=True))
+            await anyio.to_thread.run_sync(_removed, scratch, home)
+
+
+def _removed(scratch: Path, home: Home) -> None:
+    """Remove what the sitter has left: nothing, unless it was killed itself. Blocks."""
+    Path(home.address(scratch.name)).unlink(missing_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _written(layout: Layout, folder: Path, home: Home, release: Release) -> Record:
@@ -133,7 +141,7 @@ def _written(layout: Layout, folder: Path, home: Home, release: Release) -> Reco
         template,
         id=name,
         port=free_port(taken) if any("{port}" in word for word in words) else None,
-        uds=home.address(f"{layout.root.name}@{name}") if any("{uds}" in word for word in words) else None,
+        uds=home.address(layout.root.name) if any("{uds}" in word for word in words) else None,
     )
     _files.write_json(layout.instance(name), record.encoded(layout.run(name), layout.ready(name)))
     return record
@@ -141,7 +149,14 @@ def _written(layout: Layout, folder: Path, home: Home, release: Release) -> Reco
 
 @asynccontextmanager
 async def _sitting(layout: Layout, record: Record, scratch: Path) -> AsyncGenerator[Trial]:
-    argv = [sys.executable, "-I", "-S", str(_rehearsing.__file__), str(layout.instance(record.id)), str(scratch)]
+    argv = [
+        sys.executable,
+        "-I",
+        "-S",
+        str(_rehearsing.__file__),
+        str(layout.instance(record.id)),
+        str(scratch),
+    ]
     sitter = await anyio.open_process(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -151,11 +166,11 @@ async def _sitting(layout: Layout, record: Record, scratch: Path) -> AsyncGenera
             with anyio.fail_after(_BEGIN):
                 pid = int(json.loads(await lines.receive_until(b"\n", _MOST))["pid"])
         except (TimeoutError, anyio.EndOfStream, anyio.IncompleteRead, ValueError) as error:
-            message = "a trial instance could not be started: try again, or leave it out with without={'rehearsal'}"
+            message = (
+                "a trial instance could not be started: try again, or leave it out with without={'rehearsal'}"
+            )
             raise BackendError(message) from error
-        running = Trial(
-            sitter, pid=pid, record=record, run=layout.run(record.id), output=scratch / "output"
-        )
+        running = Trial(sitter, pid=pid, record=record, run=layout.run(record.id), output=scratch / "output")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.listen, lines)
             yield running
@@ -167,8 +182,6 @@ async def _sitting(layout: Layout, record: Record, scratch: Path) -> AsyncGenera
             await sitter.wait()
         if late.cancelled_caught:
             sitter.kill()
-        if record.uds is not None:
-            Path(record.uds).unlink(missing_ok=True)
         with anyio.move_on_after(_END, shield=True):
             await sitter.aclose()
 

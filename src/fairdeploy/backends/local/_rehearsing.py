@@ -7,6 +7,7 @@ killed, it kills what it has started, removes the folder with everything in it, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -18,10 +19,8 @@ __all__ = ["main"]
 
 
 def _tell(**what: int) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):  # nobody listens: standard input says so too
         os.write(1, json.dumps(what).encode() + b"\n")
-    except BrokenPipeError:
-        pass  # nobody listens: standard input says so too
 
 
 def main(spec: str, folder: str) -> int:
@@ -44,10 +43,10 @@ def main(spec: str, folder: str) -> int:
     try:
         _watch(child)
     finally:
-        try:
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # it has ended, with all that it had started
             os.killpg(child, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # it has ended, and everything that it had started
         os.waitpid(child, 0)
         shutil.rmtree(folder, ignore_errors=True)
     return 0

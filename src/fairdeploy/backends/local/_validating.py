@@ -32,6 +32,7 @@ ROUTER_IDLE_MS = 2_000
 _REHEARSAL = 180.0
 _CGROUP = Path("/sys/fs/cgroup")
 
+
 def validations(folder: Path, home: Home) -> tuple[Validation, ...]:
     """Return what can be looked at here; of which release, the scene says when it is its turn."""
 
@@ -61,6 +62,7 @@ def validations(folder: Path, home: Home) -> tuple[Validation, ...]:
         Validation("rehearsal", aspect=Aspect.CAPACITY, look=rehearsal, deadline=_REHEARSAL),
     )
 
+
 def _permissions(folder: Path, scene: Scene) -> list[Finding]:
     """Look at who can use which file. Blocks."""
     found = [_writable(folder)]
@@ -71,6 +73,7 @@ def _permissions(folder: Path, scene: Scene) -> list[Finding]:
     if scene.release.workdir is not None:
         found.append(_readable(Path(scene.release.workdir)))
     return found
+
 
 def _writable(folder: Path) -> Finding:
     good = os.access(folder, os.W_OK | os.X_OK)
@@ -83,6 +86,7 @@ def _writable(folder: Path) -> Finding:
         remedy="" if good else "give it to the user that deploys, with mode 0700",
     )
 
+
 def _private(name: str, path: Path) -> Finding:
     try:
         found = path.stat()
@@ -92,7 +96,9 @@ def _private(name: str, path: Path) -> Finding:
             message=f"file {str(path)!r} of {name!r} cannot be read ({error.strerror})",
             remedy="check that it is there, and its owner and mode",
         )  # fmt: skip  # the shape of all findings here
-    open_to = [who for who, bit in (("its group", stat.S_IRGRP), ("everybody", stat.S_IROTH)) if found.st_mode & bit]
+    open_to = [
+        who for who, bit in (("its group", stat.S_IRGRP), ("everybody", stat.S_IROTH)) if found.st_mode & bit
+    ]
     return Finding(
         name,
         aspect=Aspect.PERMISSIONS,
@@ -101,6 +107,7 @@ def _private(name: str, path: Path) -> Finding:
         message=f"file {str(path)!r} of {name!r} can be read by {open_to[-1] if open_to else 'its owner only'}",
         remedy=f"chmod 600 {path}" if open_to else "",
     )
+
 
 def _readable(folder: Path) -> Finding:
     good = os.access(folder, os.R_OK | os.X_OK)
@@ -112,6 +119,7 @@ def _readable(folder: Path) -> Finding:
         message=f"working directory {str(folder)!r} can {'' if good else 'not '}be used",
         remedy="" if good else "make it, or let the user that deploys read and enter it",
     )
+
 
 def _room(folder: Path, scene: Scene) -> list[Finding]:
     """Look at disk, memory and processors. Blocks."""
@@ -131,6 +139,7 @@ def _room(folder: Path, scene: Scene) -> list[Finding]:
     )
     return [disk(_disk(folder)), *memory(machine, copies), *cpu(machine)]
 
+
 def _disk(folder: Path) -> Disk:
     space, counted = shutil.disk_usage(folder), os.statvfs(folder)
     return Disk(
@@ -140,12 +149,14 @@ def _disk(folder: Path) -> Disk:
         inodes=counted.f_favail if counted.f_files else None,
     )
 
+
 def _meminfo() -> Mapping[str, int]:
     found: dict[str, int] = {}
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         key, _, rest = line.partition(":")
         found[key] = int(rest.split()[0]) * 1024
     return found
+
 
 def _available(meminfo: Mapping[str, int]) -> int | None:
     """Return what new programs can have: of the machine, and of the control group (v2) that this one is in."""
@@ -164,6 +175,7 @@ def _available(meminfo: Mapping[str, int]) -> int | None:
     )
     inside = max(0, int(most) - used + cached)
     return inside if left is None else min(left, inside)
+
 
 def _lines(path: Path) -> list[str]:
     try:
