@@ -37,12 +37,9 @@ STARTERS = {
 SIGNALS = {
     "fairdeploy.engine.control.Stopped": "ends the step loop from beside it; the runner turns it into an outcome",
     "fairdeploy.engine.run.StepFailed": "ends the step loop from within; the runner turns it into an outcome",
-<<<<<<< HEAD
     "fairdeploy.health._oidc._Wrong": "ends the questions to a provider from within, and becomes a finding",
-=======
     "fairdeploy.preflight._wire.Closed": "the drain check counts it",
     "fairdeploy.preflight._wire.Cut": "the drain check counts it",
->>>>>>> b18cdd5 (Look before anything moves: validations, a trial instance, a report; a deployer does it first)
     "fairdeploy.routing.envoy.admin.Unreachable": "the router waits, or raises a RouterError from it",
 }
 """Control flow that no caller sees, by qualified name, and why it is no error. An entry that is not needed fails."""
