@@ -43,10 +43,12 @@ def conclude(check: ErrorComparison, state: State) -> CheckResult:
     if min(state.candidate, state.baseline) < check.min_requests:
         return too_few(state, check.min_requests)
     tally = state.tallies[0]
-    found = weigh(check, tally.likelihoods)
+    found = weigh(odds_grid(check.tolerated, check.margin), tally.likelihoods, check.burst)
+    worse, within = found.against_at_most(check.tolerated), found.against_at_least(check.margin)
+    bounds = found.interval(check.alpha, check.beta)
     rarer = log_rarer(check, tally.candidate, state.candidate) if check.negligible_percent else -inf
-    passed = log_mean([found.within, rarer]) if check.negligible_percent else found.within
-    if found.worse >= -log(check.alpha):
+    passed = log_mean([within, rarer]) if check.negligible_percent else within
+    if worse >= -log(check.alpha):
         verdict = Verdict.FAIL
     elif passed >= -log(check.beta):
         verdict = Verdict.PASS
@@ -55,12 +57,12 @@ def conclude(check: ErrorComparison, state: State) -> CheckResult:
     rare = f", and rarer than {check.negligible_percent:g} %" if rarer >= -log(check.beta) else ""
     return CheckResult(
         verdict,
-        f"errors {beside(found.bounds)}{rare}: {tally.candidate} of {state.candidate} requests, "
+        f"errors {beside(bounds)}{rare}: {tally.candidate} of {state.candidate} requests, "
         f"{tally.baseline} of {state.baseline} of stable's",
         evidence={
-            "e_value": e_value(found.worse),
+            "e_value": e_value(worse),
             "e_value_pass": e_value(passed),
-            "odds_ratio": list(found.bounds),
+            "odds_ratio": list(bounds),
             "confidence": round(1 - check.alpha - check.beta, 6),
             "requests": [state.candidate, state.baseline],
             "errors": [tally.candidate, tally.baseline],

@@ -2,9 +2,9 @@
 
 An e-process is a stake that starts at 1 and cannot be expected to grow while the null hypothesis
 holds, whenever one looks; so it reaches ``1 / alpha`` with a probability of at most ``alpha``
-(Ville 1939). Ours is the mean, over the odds ratios on one side of the null's, of the likelihood
-ratios (Robbins 1970: a mixture): each is a product over batches, and has mean 1 at the null and
-at most 1 beyond it, as the likelihood ratio is monotone.
+(Ville 1939). Ours is the mean, over the ratios on one side of the null's, of the likelihood ratios
+(Robbins 1970: a mixture): each is a product over batches, and has mean 1 at the null and at most 1
+beyond it, as the likelihood ratio is monotone.
 
 The confidence sequence is every ratio that the evidence has not reached: it holds at all times at
 once (Howard, Ramdas, McAuliffe, Sekhon 2021).
@@ -13,85 +13,87 @@ once (Howard, Ramdas, McAuliffe, Sekhon 2021).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
-from typing import final
+from itertools import accumulate
+from math import exp, inf, log
+from typing import TypeAlias, final
 
-from fairdeploy.analysis.odds import odds_grid
-from fairdeploy.model import ErrorComparison, LatencyComparison
+__all__ = ["Evidence", "Interval", "log_mean", "weigh"]
 
-__all__ = ["Interval", "Weighed", "interval", "log_above", "log_below", "log_mean", "weigh"]
-
-Interval = tuple[float, float | None]
+Interval: TypeAlias = tuple[float, float | None]
 """Lower and upper bound of a ratio; 0 and ``None`` where there is none."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """What the likelihoods say about both sides.
+class Evidence:
+    """What log-likelihoods on a grid of ratios say.
 
     Args:
-        worse: Log e-value against "not worse than tolerated".
-        within: Log e-value against "at the margin or beyond".
-        bounds: Confidence sequence of the odds ratio.
+        grid: The ratios, increasing.
+        likelihoods: Of each, relative to the greatest.
+        above: Sums of the likelihoods of a ratio and all above it.
+        below: Sums of those of a ratio and all below it.
     """
 
-    worse: float
-    within: float
-    bounds: Interval
+    grid: tuple[float, ...]
+    likelihoods: tuple[float, ...]
+    above: tuple[float, ...]
+    below: tuple[float, ...]
+
+    def against_at_most(self, ratio: float) -> float:
+        """Return the log e-value against a ratio of at most this one, which is in the grid and not its last."""
+        null = self.grid.index(ratio)
+        return _log_ratio(self.above[null + 1], len(self.grid) - null - 1, self.likelihoods[null])
+
+    def against_at_least(self, ratio: float) -> float:
+        """Return the log e-value against a ratio of at least this one, which is in the grid and not its first."""
+        null = self.grid.index(ratio)
+        return _log_ratio(self.below[null - 1], null, self.likelihoods[null])
+
+    def interval(self, alpha: float, beta: float) -> Interval:
+        """Return the ratios that are not ruled out: from below at level ``alpha``, from above at level ``beta``.
+
+        Rounded outwards to the grid. The ratio is in it at all times with a probability of at least
+        ``1 - alpha - beta``.
+        """
+        last = len(self.grid) - 1
+        low, high = 0, last
+        while low < last and self.above[low + 1] * alpha >= (last - low) * self.likelihoods[low]:
+            low += 1
+        while high > 0 and self.below[high - 1] * beta >= high * self.likelihoods[high]:
+            high -= 1
+        return self.grid[low - 1] if low else 0.0, self.grid[high + 1] if high < last else None
 
 
-def weigh(
-    check: ErrorComparison | LatencyComparison, likelihoods: tuple[float, ...], alpha: float | None = None
-) -> Weighed:
-    """Return what likelihoods on the check's grid say; ``alpha`` is the lower bound's, else the check's."""
-    grid = odds_grid(check.tolerated, check.margin)
-    return Weighed(
-        log_above(likelihoods, grid.index(check.tolerated), check.burst),
-        log_below(likelihoods, grid.index(check.margin), check.burst),
-        interval(grid, likelihoods, alpha=alpha or check.alpha, beta=check.beta, burst=check.burst),
-    )
+def weigh(grid: tuple[float, ...], likelihoods: tuple[float, ...], burst: float) -> Evidence:
+    """Return what log-likelihoods say.
+
+    Args:
+        grid: The ratios, increasing.
+        likelihoods: Log-likelihood of each.
+        burst: Most events that come together. The power ``1 / burst`` of a likelihood ratio has a
+            mean of at most 1, however events depend on each other that come in groups of so many
+            (Hölder's inequality, over the events of a group).
+    """
+    top = max(likelihoods)
+    each = tuple([exp((likelihood - top) / burst) for likelihood in likelihoods])
+    return Evidence(grid, each, tuple(accumulate(each[::-1]))[::-1], tuple(accumulate(each)))
 
 
 def log_mean(values: list[float]) -> float:
-    """Return the logarithm of the mean of exponentials."""
+    """Return the logarithm of the mean of exponentials: the mean of e-values is one."""
     top = max(values)
-    return top + log(sum(exp(value - top) for value in values) / len(values))
+    if top == -inf:
+        return top
+    return top + log(sum([exp(value - top) for value in values]) / len(values))
 
 
-def log_above(likelihoods: tuple[float, ...], null: int, burst: float) -> float:
-    """Return the log e-value against a ratio of at most ``grid[null]``.
-
-    Args:
-        likelihoods: Log-likelihoods on a grid.
-        null: Index in the grid, not the last.
-        burst: Most events that come together. The power ``1 / burst`` of the likelihood ratio has a mean of at
-            most 1, however events depend on each other that come in groups of so many (Hölder's
-            inequality, over the events of a group).
-    """
-    return log_mean([(each - likelihoods[null]) / burst for each in likelihoods[null + 1 :]])
+def _log_ratio(total: float, count: int, null: float) -> float:
+    """Return the log of a mean likelihood over the null's; what is too small to be held counts as nothing."""
+    if total <= 0:
+        return -inf
+    return log(total / count) - (log(null) if null > 0 else -_HUGE)
 
 
-def log_below(likelihoods: tuple[float, ...], null: int, burst: float) -> float:
-    """Return the log e-value against a ratio of at least ``grid[null]``; see `log_above`."""
-    return log_mean([(each - likelihoods[null]) / burst for each in likelihoods[:null]])
-
-
-def interval(
-    grid: tuple[float, ...], likelihoods: tuple[float, ...], *, alpha: float, beta: float, burst: float
-) -> Interval:
-    """Return the ratios that are not ruled out: below, at level ``alpha``; above, at level ``beta``.
-
-    Rounded outwards to the grid. The ratio is in it at all times with a probability of at least
-    ``1 - alpha - beta``.
-    """
-    lower, upper = 0.0, None
-    for null in range(len(grid) - 1):
-        if log_above(likelihoods, null, burst) < -log(alpha):
-            break
-        lower = grid[null]
-    for null in range(len(grid) - 1, 0, -1):
-        if log_below(likelihoods, null, burst) < -log(beta):
-            break
-        upper = grid[null]
-    return lower, upper
+_HUGE = 745.0
+"""Beyond ``exp(-745)`` a number cannot be told from 0."""

@@ -62,15 +62,20 @@ def _each(grid: tuple[float, ...], x: int, n: int, k: int, m: int) -> tuple[floa
         total += log((n - j) * (k - j) / ((j + 1) * (m - k + j + 1)))
         logs.append(total)
     top = max(logs)
-    terms = [exp(each - top) for each in reversed(logs)]
-    whole = log(sum(terms))
+    first, *rest = [exp(each - top) for each in reversed(logs)]
+    whole = log(first + sum(rest))
     found = []
-    for psi in grid:
-        value = 0.0
-        for term in terms:
+    for psi, by in zip(grid, _logs(grid), strict=True):
+        value = first
+        for term in rest:
             value = value * psi + term
-        found.append((x - low) * log(psi) - log(value) + whole)
+        found.append((x - low) * by - log(value) + whole)
     return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _logs(grid: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(log(psi) for psi in grid)
 
 
 def _sampled(grid: tuple[float, ...], x: int, n: int, k: int, m: int) -> tuple[float, ...]:

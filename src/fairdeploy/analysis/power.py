@@ -15,7 +15,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, final
 
 from fairdeploy.analysis.errors import log_rarer
-from fairdeploy.analysis.evidence import log_mean, weigh
+from fairdeploy.analysis.evidence import Evidence, log_mean, weigh
 from fairdeploy.analysis.odds import mean_events, odds_grid
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import (
@@ -230,7 +230,7 @@ def _detection(
 
     def found(seconds: float) -> bool:
         cells = traffic.unluckily(traffic.cells(seconds, rate, baseline), psi, -1)
-        return weigh(check, _likelihoods(check, cells)).worse >= log(tests / check.alpha)
+        return _evidence(check, cells).against_at_most(check.tolerated) >= log(tests / check.alpha)
 
     seconds = traffic.until(found) if traffic.stages and psi > check.tolerated else None
     return Detection(
@@ -247,7 +247,7 @@ def _until_pass(check: ErrorComparison | LatencyComparison, traffic: _Traffic, r
 
     def passed(seconds: float) -> bool:
         cells = traffic.unluckily(traffic.cells(seconds, rate, rate), check.margin, 1)
-        within = weigh(check, _likelihoods(check, cells)).within
+        within = _evidence(check, cells).against_at_least(check.margin)
         if isinstance(check, ErrorComparison) and check.negligible_percent:
             failed = sum(cell.failed for cell in cells)
             rarer = log_rarer(check, failed, failed + sum(cell.served for cell in cells))
@@ -257,6 +257,6 @@ def _until_pass(check: ErrorComparison | LatencyComparison, traffic: _Traffic, r
     return traffic.until(passed)
 
 
-def _likelihoods(check: ErrorComparison | LatencyComparison, cells: list[_Cell]) -> tuple[float, ...]:
+def _evidence(check: ErrorComparison | LatencyComparison, cells: list[_Cell]) -> Evidence:
     grid = odds_grid(check.tolerated, check.margin)
-    return tuple(sum(cell.log_likelihood(psi) for cell in cells) for psi in grid)
+    return weigh(grid, tuple(sum(cell.log_likelihood(psi) for cell in cells) for psi in grid), check.burst)

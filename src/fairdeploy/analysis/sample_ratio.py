@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import exp, log, log1p
 
-from fairdeploy.analysis.evidence import interval, log_above, log_below, log_mean
+from fairdeploy.analysis.evidence import log_mean, weigh
 from fairdeploy.analysis.state import State
 from fairdeploy.analysis.tallying import grown
 from fairdeploy.analysis.words import beside, e_value
@@ -68,15 +68,12 @@ def conclude(check: SampleRatio, state: State) -> CheckResult:
             f"{requests} of {check.min_requests} requests",
             evidence={"requests": [state.candidate, state.baseline], "min_requests": check.min_requests},
         )
-    ratios, likelihoods, burst = grid(check), state.tallies[0].likelihoods, check.burst
-    more = log_above(likelihoods, ratios.index(check.tolerated), burst)
-    less = log_below(likelihoods, ratios.index(1 / check.tolerated), burst)
+    found = weigh(grid(check), state.tallies[0].likelihoods, check.burst)
+    more = found.against_at_most(check.tolerated)
+    less = found.against_at_least(1 / check.tolerated)
     off = log_mean([more, less])
-    within = min(
-        log_below(likelihoods, ratios.index(check.margin), burst),
-        log_above(likelihoods, ratios.index(1 / check.margin), burst),
-    )
-    bounds = interval(ratios, likelihoods, alpha=check.alpha / 2, beta=check.alpha / 2, burst=burst)
+    within = min(found.against_at_least(check.margin), found.against_at_most(1 / check.margin))
+    bounds = found.interval(check.alpha / 2, check.alpha / 2)
     if off >= -log(check.alpha):
         verdict = Verdict.FAIL
     elif within >= -log(check.beta):

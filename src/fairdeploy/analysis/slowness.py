@@ -62,10 +62,12 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
     """Return the verdict."""
     if not state.total or min(state.candidate, state.baseline) < check.min_requests:
         return too_few(state, check.min_requests)
-    alpha = check.alpha / len(check.quantiles)
-    found = [weigh(check, tally.likelihoods, alpha) for tally in state.tallies]
-    worse = log_mean([each.worse for each in found])
-    passed = min(each.within for each in found)
+    grid = odds_grid(check.tolerated, check.margin)
+    found = [weigh(grid, tally.likelihoods, check.burst) for tally in state.tallies]
+    against = [each.against_at_most(check.tolerated) for each in found]
+    worse = log_mean(against)
+    passed = min(each.against_at_least(check.margin) for each in found)
+    bounds = [each.interval(check.alpha / len(found), check.beta) for each in found]
     if worse >= -log(check.alpha):
         verdict = Verdict.FAIL
     elif passed >= -log(check.beta):
@@ -73,11 +75,11 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
     else:
         verdict = Verdict.INCONCLUSIVE
     limits = thresholds(check, state)
-    telling = max(range(len(found)), key=lambda index: found[index].worse)
+    telling = max(range(len(found)), key=against.__getitem__)
     tally = state.tallies[telling]
     return CheckResult(
         verdict,
-        f"answers above {limits[telling]:g} ms (p{100 * check.quantiles[telling]:g}) {beside(found[telling].bounds)}: "
+        f"answers above {limits[telling]:g} ms (p{100 * check.quantiles[telling]:g}) {beside(bounds[telling])}: "
         f"{tally.candidate} of {state.candidate} requests, {tally.baseline} of {state.baseline} of stable's",
         evidence={
             "e_value": e_value(worse),
@@ -88,11 +90,11 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
                 {
                     "quantile": quantile,
                     "threshold_ms": limit,
-                    "odds_ratio": list(each.bounds),
+                    "odds_ratio": list(each),
                     "slow": [slow.candidate, slow.baseline],
                 }
                 for quantile, limit, each, slow in zip(
-                    check.quantiles, limits, found, state.tallies, strict=True
+                    check.quantiles, limits, bounds, state.tallies, strict=True
                 )
             ],
         },

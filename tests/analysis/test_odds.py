@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from math import comb, exp, isclose, log
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from scipy.stats import nchypergeom_fisher
+
+from fairdeploy.analysis.evidence import log_mean, weigh
+from fairdeploy.analysis.odds import log_likelihoods, odds_grid
+
+GRID = odds_grid(1.0, 3.0)
+SIDES = st.integers(0, 12)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "k"),
+    [
+        (3, 97, 4),
+        (10, 90, 1),
+        (100, 900, 30),
+        (1_000, 1_000, 41),
+        (500, 500, 500),
+        (20, 50_000, 3_000),
+        (3_000, 27_000, 900),
+    ],
+    ids=str,
+)
+def test_likelihoods_are_those_of_fishers_noncentral_distribution(n: int, m: int, k: int) -> None:
+    """Two ways of adding up agree with scipy, for few events and for thousands."""
+    for x in {max(0, k - m), min(n, k), round(k * n / (n + m)), min(n, k, round(2 * k * n / (n + m)))}:
+        found = log_likelihoods(GRID, x, n, k, m)
+        for psi, mine in list(zip(GRID, found, strict=True))[::5]:
+            theirs = nchypergeom_fisher.logpmf(x, n + m, k, n, psi) - nchypergeom_fisher.logpmf(
+                x, n + m, k, n, 1.0
+            )
+            if mine > -500:  # beyond, scipy's is minus infinity
+                assert isclose(mine, theirs, rel_tol=1e-7, abs_tol=1e-7)
+
+
+@given(SIDES, SIDES, st.integers(0, 24), st.sampled_from([1.0, 2.0, 5.0]))
+def test_the_e_value_of_a_batch_has_a_mean_of_at_most_one(n: int, m: int, k: int, burst: float) -> None:
+    """Added up over every table that can be, for every ratio that the null hypothesis allows."""
+    k = min(k, n + m)
+    tables = range(max(0, k - m), min(k, n) + 1)
+    central = [comb(n, x) * comb(m, k - x) for x in tables]
+    evidence = [weigh(GRID, log_likelihoods(GRID, x, n, k, m), burst) for x in tables]
+    for true in (0.2, 0.7, 1.0):
+        weights = [count * true**x for count, x in zip(central, tables, strict=True)]
+        mean = sum(
+            w * exp(each.against_at_most(1.0)) for w, each in zip(weights, evidence, strict=True)
+        ) / sum(weights)
+        assert mean <= 1 + 1e-9
+        assert burst > 1 or true < 1 or isclose(mean, 1, rel_tol=1e-9)
+    for true in (3.0, 4.0, 20.0):
+        weights = [count * true**x for count, x in zip(central, tables, strict=True)]
+        mean = sum(
+            w * exp(each.against_at_least(3.0)) for w, each in zip(weights, evidence, strict=True)
+        ) / sum(weights)
+        assert mean <= 1 + 1e-9
+
+
+@given(st.integers(0, 12), st.integers(1, 5), st.floats(0.02, 0.5))
+def test_events_that_come_together_are_counted_as_one(others: int, size: int, weight: float) -> None:
+    """With errors in groups of up to `burst`, all at one revision, the mean stays at most one."""
+    burst = 5.0
+    for psi in (1.5, 10.0, 100.0):
+        side = weight * psi / (weight * psi + 1 - weight)
+        mean = (
+            weight * (side / weight) ** (size / burst)
+            + (1 - weight) * ((1 - side) / (1 - weight)) ** (size / burst)
+        ) ** (others + 1)
+        assert mean <= 1 + 1e-12
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 30))
+def test_one_more_event_at_the_candidate_is_more_evidence(n: int, m: int, k: int) -> None:
+    """The e-value grows with the candidate's part of the same events."""
+    k = min(k, n + m)
+    values = [
+        weigh(GRID, log_likelihoods(GRID, x, n, k, m), 1.0).against_at_most(1.0)
+        for x in range(max(0, k - m), min(k, n) + 1)
+    ]
+
+    assert all(fewer <= more + 1e-9 for fewer, more in pairwise(values))
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(1, 60), st.integers(0, 60), st.integers(1, 300)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_interval_says_what_the_verdict_says(batches: list[tuple[int, int, int, int]]) -> None:
+    """A fail is an interval above what is tolerated, a pass one below the margin; never are both bounds crossed."""
+    total = [0.0] * len(GRID)
+    for x, n, y, m in batches:
+        x, y = min(x, n), min(y, m)  # noqa: PLW2901 - at most all fail
+        total = [a + b for a, b in zip(total, log_likelihoods(GRID, x, n, x + y, m), strict=True)]
+    found = weigh(GRID, tuple(total), 1.0)
+    lower, upper = found.interval(0.05, 0.05)
+
+    assert upper is None or lower < upper
+    if lower >= 1.0:
+        assert found.against_at_most(1.0) >= log(20) - 1e-9
+    if found.against_at_most(1.0) >= log(20) + 1e-9:
+        assert lower >= 1.0
+    if found.against_at_least(3.0) >= log(20) + 1e-9:
+        assert upper is not None
+        assert upper <= 3.0
+
+
+def test_the_grid_holds_what_it_is_asked_for() -> None:
+    """A tolerated ratio and a margin are in it exactly, and neighbours do not crowd."""
+    for exact in ((1.0, 3.0), (0.5, 50.0), (1.1, 1.2), (2.0, 2.5)):
+        grid = odds_grid(*exact)
+        assert set(exact) <= set(grid)
+        assert list(grid) == sorted(grid)
+        assert min(grid) < exact[0]
+        assert max(grid) > exact[1]
+
+
+def test_huge_evidence_stays_a_number() -> None:
+    """What is beyond all doubt neither overflows nor divides by zero."""
+    sure = weigh(GRID, log_likelihoods(GRID, 50_000, 50_000, 50_100, 50_000), 1.0)
+
+    assert sure.against_at_most(1.0) > 700
+    assert sure.against_at_least(3.0) == float("-inf")
+    assert sure.interval(0.05, 0.05)[1] is None
+    assert log_mean([float("-inf"), float("-inf")]) == float("-inf")
