@@ -206,7 +206,7 @@ def slow_run(chance: Chance, slower: float, part: float, most: int) -> dict[str,
     return stops
 
 
-def update_time() -> None:
+def update_time(times: int) -> None:
     """Print how long one batch takes: adding it, and the verdict."""
     title("one update: add a batch, and conclude (processor time, best of 5 rounds)")
     chance = np.random.default_rng(1)
@@ -239,11 +239,11 @@ def update_time() -> None:
     for what, check, candidate, baseline in cases:
         state = add(check, begin(check), candidate, baseline)
         state = add(check, state, candidate, baseline)
-        both = timed(lambda: conclude(check, add(check, state, candidate, baseline)))  # noqa: B023 - called at once
+        both = timed(lambda: conclude(check, add(check, state, candidate, baseline)), times)  # noqa: B023 - called at once
         print(f"  {what:<60} {both:>8.0f} µs   budget 100 µs")
 
 
-def timed(what: Callable[[], object], times: int = 100) -> float:
+def timed(what: Callable[[], object], times: int) -> float:
     """Return the processor time of one call, in microseconds: the best round's mean."""
     rounds = []
     for _ in range(5):
@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["alarms", "stop", "latency", "time"], help="one part of it")
     given = parser.parse_args()
     if given.only in {None, "time"}:
-        update_time()
+        update_time(min(100, given.runs))
     if given.only in {None, "stop"}:
         requests_to_stop(0.05, given.runs, given.seed)
     if given.only in {None, "latency"}:
