@@ -27,6 +27,8 @@ _PREAMBLE = """
     from fairdeploy.model import Progressed
     from tests.journal.plans import plan, ended
 
+    path = sys.argv[1]
+
     def opened():
         if "://" in sys.argv[1]:
             from fairdeploy.journal.postgres import PostgresJournal

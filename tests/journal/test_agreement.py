@@ -7,7 +7,7 @@ import tempfile
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import anyio.from_thread
 import pytest
@@ -15,16 +15,17 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from fairdeploy.errors import FairdeployError
-from fairdeploy.journal import MemoryJournal, SQLiteJournal
+from fairdeploy.journal import MemoryJournal, SQLiteJournal, export, fill
 from fairdeploy.journal.postgres import PostgresJournal
 from fairdeploy.model import Command, Parked, Progressed, Record, Settled
+from fairdeploy.protocols import Archive, Journal
 from tests.journal.conftest import SetClock
 from tests.journal.plans import OLD, due, ended, plan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from fairdeploy.protocols import Journal, Lease
+    from fairdeploy.protocols import Lease
     from tests.postgres import PostgresServer
 
 ROLLOUTS = st.sampled_from(["r1", "r2", "r3", "r4"])
@@ -37,6 +38,23 @@ RECORDS: list[Record] = [
     due("2.0-b"),
     Settled(step=f"due:{OLD}"),
 ]
+
+
+class Keeping(Journal, Archive, Protocol):
+    """Everything that can be asked of a journal."""
+
+
+async def exported(journal: Keeping) -> tuple[str, ...]:
+    """Return a journal's export."""
+    return tuple([line async for line in export(journal)])
+
+
+async def _events(journal: Keeping) -> object:
+    return await journal.read()
+
+
+async def _rollouts(journal: Keeping) -> object:
+    return await journal.rollouts()
 
 
 class Agreement(RuleBasedStateMachine):
@@ -66,14 +84,14 @@ class Agreement(RuleBasedStateMachine):
         self.sqlite = self.opened.enter_context(self.portal.wrap_async_context_manager(file))
         self.postgres = self.opened.enter_context(self.portal.wrap_async_context_manager(tables))
 
-    def ask(self, question: Callable[[Journal], Awaitable[object]]) -> object:
+    def ask(self, question: Callable[[Keeping], Awaitable[object]]) -> object:
         """Return the answer of all, if it is one."""
-        journals: list[Journal] = [self.memory, self.sqlite, self.postgres]
+        journals: list[Keeping] = [self.memory, self.sqlite, self.postgres]
         first, *others = [self._answer(question, journal) for journal in journals]
         assert others == [first, first]
         return first
 
-    def _answer(self, question: Callable[[Journal], Awaitable[object]], journal: Journal) -> object:
+    def _answer(self, question: Callable[[Keeping], Awaitable[object]], journal: Keeping) -> object:
         async def put() -> object:
             return await question(journal)
 
@@ -135,9 +153,24 @@ class Agreement(RuleBasedStateMachine):
         self.ask(lambda journal: journal.read(rollout, since=since))
 
     @rule(app=st.none() | st.sampled_from(["a/production", "z/production"]), unfinished=st.booleans())
-    def list(self, app: str | None, unfinished: bool) -> None:  # noqa: FBT001 -- by name
+    def overview(self, app: str | None, unfinished: bool) -> None:  # noqa: FBT001 -- by name
         """List rollouts."""
         self.ask(lambda journal: journal.rollouts(app, unfinished=unfinished))
+
+    @rule(rollouts=st.lists(ROLLOUTS, unique=True))
+    def forget(self, rollouts: list[str]) -> None:
+        """Remove what is finished of some rollouts."""
+        self.ask(lambda journal: journal.forget(rollouts))
+
+    @rule()
+    def copy(self) -> None:
+        """Fill new journals with what there is: they hold the same."""
+        lines = self.ask(exported)
+        assert isinstance(lines, tuple)
+        copy = MemoryJournal(self.clock)
+        self.portal.call(fill, copy, lines)
+        for question in (_events, _rollouts):
+            assert self._answer(question, copy) == self._answer(question, self.memory)
 
     @rule()
     def reopen(self) -> None:

@@ -6,8 +6,6 @@ import os
 import sqlite3
 import stat
 import subprocess
-import sys
-import textwrap
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -16,9 +14,11 @@ import anyio.to_thread
 import pytest
 
 from fairdeploy.errors import Fenced, InvalidInput, JournalError, LeaseHeld, RecordError
-from fairdeploy.journal import SQLiteJournal
-from fairdeploy.model import Progressed, TookOver
+from fairdeploy.journal import SQLiteJournal, codec, database
+from fairdeploy.model import Began, Progressed, TookOver
+from fairdeploy.protocols import Lease
 from tests.journal.plans import ended, plan
+from tests.journal.programs import child, last_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,34 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def _child(script: str, path: Path) -> subprocess.Popen[str]:
-    """Start another program that uses the journal."""
-    code = (
-        textwrap.dedent("""
-            import os, sys, anyio
-            from fairdeploy.errors import *
-            from fairdeploy.journal import SQLiteJournal
-            from fairdeploy.model import Progressed
-            from tests.journal.plans import plan, ended
-            path = sys.argv[1]
-        """)
-        + textwrap.dedent(script)
-        + "\nanyio.run(main)\n"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _last_words(child: subprocess.Popen[str]) -> str:
-    """Wait for a program's end, and return what it said until then."""
-    with child:
-        try:
-            return child.communicate(timeout=30)[0]
-        finally:
-            child.kill()
+    return child(script, str(path))
 
 
 def _chmod(path: Path, mode: int) -> None:
@@ -166,10 +139,82 @@ async def test_a_newer_file_is_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
     before = _bytes(path)
-    with pytest.raises(JournalError, match=r"format 7, this one knows 1\): upgrade fairdeploy"):
+    with pytest.raises(JournalError, match=r"format 7, this one knows 2\): upgrade fairdeploy"):
         async with SQLiteJournal.open(path):
             pass
     assert _bytes(path) == before
+
+
+async def test_every_older_format_is_upgraded_once(path: Path) -> None:
+    """Whoever comes first upgrades, of several that come at once; what was there stays, and goes on."""
+    for old in range(1, database.FORMAT):
+        file = path.with_name(f"{old}.db")
+        with closing(database.connect(file, upto=old)) as connection:
+            key = database.read_key(connection)
+            _begin_as_format_1(connection)
+        keys: list[bytes] = []
+
+        async def come(file: Path, keys: list[bytes]) -> None:
+            async with SQLiteJournal.open(file) as journal:
+                await journal.read()
+                keys.append(journal.key)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(6):
+                tasks.start_soon(come, file, keys)
+        async with SQLiteJournal.open(file) as journal:
+            lease = Lease(rollout="r1", epoch=1, holder="me", expires_ms=1, ttl_ms=60_000)
+            assert await journal.append(lease, STEP) == 2
+            await journal.append(await journal.renew(lease), ended("r1"), end=True)
+            assert await journal.forget(["r1"]) == ("r1",)
+        assert keys == [key] * 6
+
+
+def _begin_as_format_1(connection: sqlite3.Connection) -> None:
+    """Write what `begin` wrote before there was another format."""
+    connection.execute(
+        "INSERT INTO rollout (id, targets, plan, began_ms, holder, epoch, expires_ms, parked, due, unfinished)"
+        " VALUES ('r1', ?, ?, 1, 'me', 1, 1, 0, '[]', 1)",
+        ('["shop/production"]', codec.encode_plan(plan())),
+    )
+    connection.execute("INSERT INTO lease VALUES ('shop/production', 'r1', 1)")
+    connection.execute(
+        "INSERT INTO event (rollout, epoch, at_ms, version, record) VALUES ('r1', 1, 1, 1, ?)",
+        (codec.encode(Began(plan_hash=plan().hash, holder="me")),),
+    )
+
+
+class _SetWall:
+    """A machine whose wall clock somebody sets; the other one runs on."""
+
+    def __init__(self) -> None:
+        self.passed = 100.0
+        self.set_by = 0.0
+
+    def wall(self) -> float:
+        return 1_000_000.0 + self.passed + self.set_by
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+@pytest.mark.parametrize("seconds", [3_600, -3_600])
+async def test_a_clock_that_is_set_neither_ends_a_lease_nor_prolongs_it(path: Path, seconds: float) -> None:
+    """What counts is the clock that never jumps; dates are told as the wall clock says them now."""
+    clock = _SetWall()
+    async with SQLiteJournal.open(path, clock) as mine, SQLiteJournal.open(path, clock) as theirs:
+        lease = await mine.begin("r1", plan(), "me", 60_000)
+        clock.set_by = seconds
+        (info,) = await theirs.rollouts()
+        with pytest.raises(LeaseHeld, match=r"for another 60\.0 s"):
+            await theirs.take("r1", "you", 60_000, reason="expired")
+        clock.passed += 59
+        with pytest.raises(LeaseHeld, match=r"for another 1\.0 s"):
+            await theirs.take("r1", "you", 60_000, reason="expired")
+        clock.passed += 1
+        await theirs.take("r1", "you", 60_000, reason="expired")
+
+    assert info.expires_ms == lease.expires_ms + seconds * 1_000
 
 
 async def test_a_folder_that_cannot_be_made_is_named(path: Path) -> None:
@@ -356,15 +401,15 @@ async def test_one_of_many_programs_takes_over(path: Path) -> None:
 
 def _race(script: str, path: Path, runners: int) -> list[str]:
     children = [_child(script, path) for _ in range(runners)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    answers = [_last_words(child).strip() for child in children]
-    assert [child.returncode for child in children] == [0] * runners
+    for each in children:
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
+    for each in children:
+        assert each.stdin is not None
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    answers = [last_words(each).strip() for each in children]
+    assert [each.returncode for each in children] == [0] * runners
     return answers
 
 
@@ -396,11 +441,11 @@ async def test_a_kill_in_the_middle_loses_nothing_acknowledged(path: Path) -> No
 
 
 def _kill_after(script: str, path: Path, lines: int) -> set[int]:
-    child = _child(script, path)
-    assert child.stdout is not None
-    seen = [child.stdout.readline() for _ in range(lines)]
-    child.kill()
-    rest = _last_words(child)
+    program = _child(script, path)
+    assert program.stdout is not None
+    seen = [program.stdout.readline() for _ in range(lines)]
+    program.kill()
+    rest = last_words(program)
     complete = [*seen, *(line for line in rest.splitlines(keepends=True) if line.endswith("\n"))]
     return {int(line) for line in complete}
 
@@ -422,7 +467,7 @@ async def test_a_fork_is_told_to_open_its_own(path: Path) -> None:
             os._exit(0)
         os.wait()
     """
-    told = await anyio.to_thread.run_sync(_last_words, _child(script, path))
+    told = await anyio.to_thread.run_sync(last_words, _child(script, path))
 
     assert "opened before this process was forked: open it anew" in told
 

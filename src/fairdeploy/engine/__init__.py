@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fairdeploy.engine.deployer import Deployer
+from fairdeploy.engine.retention import prune
 from fairdeploy.engine.rollout import Events, Rollout
 from fairdeploy.engine.status import Status
 
-__all__ = ["Deployer", "Events", "Rollout", "Status"]
+__all__ = ["Deployer", "Events", "Rollout", "Status", "prune"]

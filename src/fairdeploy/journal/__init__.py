@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fairdeploy.journal.clock import SystemClock
+from fairdeploy.journal.export import export, fill
 from fairdeploy.journal.memory import MemoryJournal
 from fairdeploy.journal.sqlite import SQLiteJournal
 
-__all__ = ["MemoryJournal", "SQLiteJournal", "SystemClock"]
+__all__ = ["MemoryJournal", "SQLiteJournal", "SystemClock", "export", "fill"]

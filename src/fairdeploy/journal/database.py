@@ -15,15 +15,14 @@ from fairdeploy.errors import JournalError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["connect", "failure", "read_key"]
+__all__ = ["FORMAT", "connect", "failure", "read_key"]
 
 _APPLICATION = 0x66646A31
 """Marks the file as ours (``fdj1``), so that no other database is written to by mistake."""
-_FORMAT = 1
 _BUSY_SECONDS = 5.0
 _OTHERS = 0o077
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE journal (key BLOB NOT NULL);
 CREATE TABLE lease (target TEXT PRIMARY KEY, rollout TEXT NOT NULL, epoch INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE rollout (
@@ -54,6 +53,20 @@ CREATE TRIGGER event_kept BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'even
 CREATE TRIGGER event_final BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are only appended'); END;
 """
 
+_KEEPING = """
+ALTER TABLE rollout ADD COLUMN ahead_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollout ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+DROP TRIGGER event_kept;
+CREATE TRIGGER event_kept BEFORE DELETE ON event WHEN EXISTS (SELECT 1 FROM rollout WHERE id = OLD.rollout)
+    BEGIN SELECT RAISE(ABORT, 'events are only appended'); END;
+CREATE TRIGGER rollout_kept BEFORE DELETE ON rollout WHEN OLD.unfinished
+    BEGIN SELECT RAISE(ABORT, 'what is unfinished is kept'); END;
+"""
+
+_UPGRADES = (_TABLES, _KEEPING)
+"""What makes each format from the one before it. What stands here is never changed: a new format is a new entry."""
+FORMAT = len(_UPGRADES)
+
 _REMEDIES = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space and call again",
     sqlite3.SQLITE_READONLY: "it is read-only: check the file's mode and how its disk is mounted",
@@ -66,8 +79,12 @@ _REMEDIES = {
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection to the journal's file, which is made if there is none.
+def connect(path: Path, upto: int = FORMAT) -> sqlite3.Connection:
+    """Return a connection to the journal's file, which is made if there is none, and upgraded if it is older.
+
+    Args:
+        path: The file.
+        upto: The format to reach.
 
     Raises:
         JournalError: If it cannot be used. A file that is not ours is left as it is.
@@ -81,10 +98,12 @@ def connect(path: Path) -> sqlite3.Connection:
         raise failure(path, error) from error
     try:
         connection.execute("PRAGMA synchronous = FULL")
-        _initialise(connection)
+        _upgrade(path, connection, upto)
         _write_ahead(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, JournalError) as error:
         connection.close()
+        if isinstance(error, JournalError):
+            raise
         raise failure(path, error) from error
     return connection
 
@@ -154,34 +173,39 @@ def _check_marks(path: Path, connection: sqlite3.Connection) -> None:
         raise failure(path, error) from error
     if foreign:
         raise _unusable(f"{str(path)!r} is a database, but not a journal of fairdeploy: name another path")
-    if version > _FORMAT:
+    if version > FORMAT:
         raise _unusable(
-            f"journal {str(path)!r} is of a newer fairdeploy (format {version}, this one knows {_FORMAT}): upgrade fairdeploy"
+            f"journal {str(path)!r} is of a newer fairdeploy (format {version}, this one knows {FORMAT}): upgrade fairdeploy"
         )
 
 
-def _initialise(connection: sqlite3.Connection) -> None:
-    """Make the tables, once, whoever comes first."""
+def _upgrade(path: Path, connection: sqlite3.Connection, upto: int) -> None:
+    """Make the tables, or bring older ones to this format: once, whoever comes first."""
+    (known,) = connection.execute("PRAGMA user_version").fetchone()
+    if known == upto:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application != _APPLICATION:
-            for statement in _statements():
+        _check_marks(path, connection)
+        (known,) = connection.execute("PRAGMA user_version").fetchone()
+        for number, script in enumerate(_UPGRADES[known:upto], known + 1):
+            for statement in _statements(script):
                 connection.execute(statement)
-            connection.execute("INSERT INTO journal (key) VALUES (?)", (secrets.token_bytes(32),))
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    except sqlite3.Error:
+            if number == 1:
+                connection.execute("INSERT INTO journal (key) VALUES (?)", (secrets.token_bytes(32),))
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {number}")
+    except (sqlite3.Error, JournalError):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
-def _statements() -> list[str]:
-    """Split the schema; `executescript` would commit in between."""
+def _statements(script: str) -> list[str]:
+    """Split a script; `executescript` would commit in between."""
     statements, part = [], ""
-    for line in _SCHEMA.strip().splitlines():
+    for line in script.strip().splitlines():
         part += line + "\n"
         if sqlite3.complete_statement(part):
             statements.append(part)

@@ -32,6 +32,7 @@ class _Shelf:
         self.leases: dict[TargetId, Grant] = {}
         self.events: list[Event] = []
         self.of: dict[RolloutId, list[Event]] = {}
+        self.last = 0
 
     def standing(self, rollout: RolloutId) -> Standing | None:
         return self.standings.get(rollout)
@@ -52,10 +53,22 @@ class _Shelf:
 
     def add(self, rollout: RolloutId, epoch: int, at_ms: int, records: Sequence[Record]) -> int:
         for record in records:
-            event = Event(seq=len(self.events) + 1, rollout=rollout, epoch=epoch, at_ms=at_ms, record=record)
-            self.events.append(event)
-            self.of[rollout].append(event)
-        return len(self.events)
+            self.put(Event(seq=self.last + 1, rollout=rollout, epoch=epoch, at_ms=at_ms, record=record))
+        return self.last
+
+    def put(self, event: Event) -> None:
+        self.last = event.seq
+        self.events.append(event)
+        self.of[event.rollout].append(event)
+
+    def forget(self, rollout: RolloutId) -> bool:
+        standing = self.standings.get(rollout)
+        if standing is None or standing.unfinished:
+            return False
+        for kept in (self.standings, self.plans, self.of):
+            kept.pop(rollout)
+        self.events = [event for event in self.events if event.rollout != rollout]
+        return True
 
 
 @final
@@ -144,9 +157,10 @@ class MemoryJournal:
         """
         await checkpoint()
         if rollout is None:
-            return tuple(self._shelf.events[max(since, 0) :])
-        rules.known(self._shelf, rollout)
-        events = self._shelf.of[rollout]
+            events = self._shelf.events
+        else:
+            rules.known(self._shelf, rollout)
+            events = self._shelf.of[rollout]
         return tuple(events[bisect_right(events, since, key=lambda event: event.seq) :])
 
     async def rollouts(
@@ -159,6 +173,22 @@ class MemoryJournal:
             for standing in self._shelf.standings.values()
             if (target is None or target in standing.targets) and (standing.unfinished or not unfinished)
         )
+
+    async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
+        """See `Archive.forget`."""
+        await checkpoint()
+        return tuple(rollout for rollout in rollouts if self._shelf.forget(rollout))
+
+    async def restore(self, rollouts: Sequence[RolloutInfo], events: Sequence[Event]) -> None:
+        """See `Archive.restore`.
+
+        Raises:
+            InvalidInput: If it holds something, or has held something.
+        """
+        await checkpoint()
+        if self._shelf.last:
+            raise rules.holds_something()
+        rules.restore(self._shelf, rollouts, events)
 
     def _now(self) -> int:
         return int(self._clock.wall() * 1000)

@@ -16,11 +16,11 @@ from fairdeploy.model import Began, Command, Due, Ended, Parked, Settled, TookOv
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fairdeploy.journal.standing import Grant, Store
-    from fairdeploy.model import Plan, Record, RolloutId
-    from fairdeploy.protocols import Lease
+    from fairdeploy.journal.standing import Empty, Grant, Store
+    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId
+    from fairdeploy.protocols import Lease, RolloutInfo
 
-__all__ = ["append", "begin", "known", "renew", "send", "take", "unknown"]
+__all__ = ["append", "begin", "holds_something", "known", "renew", "restore", "send", "take", "unknown"]
 
 _UNFENCED = 0
 """Epoch of records that anybody may write."""
@@ -123,6 +123,27 @@ def send(store: Store, now_ms: int, rollout: RolloutId, record: Command | Settle
     return store.add(rollout, _UNFENCED, now_ms, [record])
 
 
+def restore(store: Empty, rollouts: Sequence[RolloutInfo], events: Sequence[Event]) -> None:
+    """Fill an empty store. How a rollout stands follows from its events. See `Archive.restore`."""
+    held: dict[TargetId, Grant] = {}
+    for info in rollouts:
+        standing = _replayed(info, [event for event in events if event.rollout == info.id])
+        store.create(standing, info.plan)
+        store.keep(standing)
+        for grant in standing.grants:
+            before = held.get(grant.target)
+            if before is None or before.epoch <= grant.epoch:
+                held[grant.target] = grant
+    store.grant(tuple(held.values()))
+    for event in sorted(events, key=lambda each: each.seq):
+        store.put(event)
+
+
+def holds_something() -> InvalidInput:
+    """Return what to raise when a journal that is to be filled is not new."""
+    return InvalidInput("the journal holds records, or has held some: restore into one that is new")
+
+
 def known(store: Store, rollout: RolloutId) -> Standing:
     """Return how a rollout stands.
 
@@ -138,6 +159,22 @@ def known(store: Store, rollout: RolloutId) -> Standing:
 def unknown(rollout: RolloutId) -> UnknownRollout:
     """Return what to raise for a rollout that is not there."""
     return UnknownRollout(f"the journal holds no rollout {rollout!r}: list them with `rollouts()`")
+
+
+def _replayed(info: RolloutInfo, events: Sequence[Event]) -> Standing:
+    standing = Standing(
+        id=info.id,
+        targets=tuple(base.target.id for base in info.plan.bases),
+        began_ms=info.began_ms,
+        holder=info.holder,
+        epoch=info.epoch,
+        expires_ms=info.expires_ms,
+    )
+    for event in sorted(events, key=lambda each: each.seq):
+        if isinstance(event.record, TookOver):
+            standing = replace(standing, holder=event.record.holder, epoch=event.epoch)
+        standing = _after(standing, event.record)
+    return standing
 
 
 def _after(standing: Standing, record: Record) -> Standing:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, final
 
 from fairdeploy.errors import JournalError
 from fairdeploy.journal import codec, rules
-from fairdeploy.journal.clock import SystemClock
+from fairdeploy.journal.clock import Moment, SystemClock
 from fairdeploy.journal.database import connect, failure, read_key
 from fairdeploy.journal.desk import Desk
 from fairdeploy.journal.table import Table
@@ -66,7 +66,10 @@ class _File:
 
     def __init__(self, place: _Place) -> None:
         self.connection = place.connect()
-        self.table = Table(self.connection)
+
+    def at(self, moment: Moment) -> Table:
+        """Return the tables as they are looked at now."""
+        return Table(self.connection, moment)
 
 
 @final
@@ -212,7 +215,7 @@ class SQLiteJournal:
         await self._reader.ask(lambda _: codec.prove(plan))  # not by the writer: nobody need wait for it
         now = self._now()
         return await self._writer.ask(
-            lambda at: rules.begin(at.table, now, rollout, plan, holder=holder, ttl_ms=ttl_ms)
+            lambda at: rules.begin(at.at(now), now.ms, rollout, plan, holder=holder, ttl_ms=ttl_ms)
         )
 
     async def take(
@@ -227,7 +230,7 @@ class SQLiteJournal:
         """
         now = self._now()
         return await self._writer.ask(
-            lambda at: rules.take(at.table, now, rollout, holder, ttl_ms, reason=reason, dead=dead)
+            lambda at: rules.take(at.at(now), now.ms, rollout, holder, ttl_ms, reason=reason, dead=dead)
         )
 
     async def renew(self, lease: Lease) -> Lease:
@@ -238,7 +241,7 @@ class SQLiteJournal:
             JournalError: If it cannot be written.
         """
         now = self._now()
-        return await self._writer.ask(lambda at: rules.renew(at.table, now, lease))
+        return await self._writer.ask(lambda at: rules.renew(at.at(now), now.ms, lease))
 
     async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
         """See `Journal.append`.
@@ -249,7 +252,7 @@ class SQLiteJournal:
             JournalError: If it cannot be written.
         """
         now = self._now()
-        return await self._writer.ask(lambda at: rules.append(at.table, now, lease, records, end=end))
+        return await self._writer.ask(lambda at: rules.append(at.at(now), now.ms, lease, records, end=end))
 
     async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
         """See `Journal.send`.
@@ -260,7 +263,7 @@ class SQLiteJournal:
             JournalError: If it cannot be written.
         """
         now = self._now()
-        return await self._writer.ask(lambda at: rules.send(at.table, now, rollout, record))
+        return await self._writer.ask(lambda at: rules.send(at.at(now), now.ms, rollout, record))
 
     async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
         """See `Journal.read`.
@@ -270,11 +273,12 @@ class SQLiteJournal:
             RecordError: If one cannot be understood.
             JournalError: If it cannot be read.
         """
+        now = self._now()
 
         def events(at: _File) -> tuple[Event, ...]:
             if rollout is not None:
-                rules.known(at.table, rollout)
-            return at.table.events(rollout, since)
+                rules.known(at.at(now), rollout)
+            return at.at(now).events(rollout, since)
 
         return await self._reader.ask(events)
 
@@ -287,7 +291,33 @@ class SQLiteJournal:
             RecordError: If a plan or result cannot be understood.
             JournalError: If it cannot be read.
         """
-        return await self._reader.ask(lambda at: at.table.infos(target, unfinished=unfinished))
+        now = self._now()
+        return await self._reader.ask(lambda at: at.at(now).infos(target, unfinished=unfinished))
 
-    def _now(self) -> int:
-        return int(self._clock.wall() * 1000)
+    async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
+        """See `Archive.forget`. The file keeps its size: what comes next fills it.
+
+        Raises:
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+        return await self._writer.ask(lambda at: at.at(now).forget(rollouts))
+
+    async def restore(self, rollouts: Sequence[RolloutInfo], events: Sequence[Event]) -> None:
+        """See `Archive.restore`.
+
+        Raises:
+            InvalidInput: If it holds something, or has held something.
+            JournalError: If it cannot be written.
+        """
+        now = self._now()
+
+        def fill(at: _File) -> None:
+            if at.at(now).used():
+                raise rules.holds_something()
+            rules.restore(at.at(now), rollouts, events)
+
+        await self._writer.ask(fill)
+
+    def _now(self) -> Moment:
+        return Moment.of(self._clock)

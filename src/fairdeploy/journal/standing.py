@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, final
 
-from fairdeploy.model import Due, RolloutId, RolloutResult, TargetId
+from fairdeploy.model import Due, Event, RolloutId, RolloutResult, TargetId
 from fairdeploy.protocols import Lease, RolloutInfo
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.model import Plan, Record
 
-__all__ = ["FREE", "Grant", "Standing", "Store"]
+__all__ = ["FREE", "Empty", "Grant", "Standing", "Store"]
 
 FREE = ""
 """The rollout of a grant that nobody holds."""
@@ -111,4 +111,12 @@ class Store(Protocol):
 
     def add(self, rollout: RolloutId, epoch: int, at_ms: int, records: Sequence[Record]) -> int:
         """Append records and return the last one's sequence number."""
+        ...
+
+
+class Empty(Store, Protocol):
+    """A store that can be filled with what another one held."""
+
+    def put(self, event: Event) -> None:
+        """Keep an event at its own position."""
         ...

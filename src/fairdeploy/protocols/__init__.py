@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairdeploy.protocols.backend import Backend, JobState
 from fairdeploy.protocols.clock import Clock
 from fairdeploy.protocols.health import HealthCheck, Subject
-from fairdeploy.protocols.journal import Journal, RolloutInfo
+from fairdeploy.protocols.journal import Archive, Journal, RolloutInfo
 from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
 from fairdeploy.protocols.knowledge import KnowledgeOrigin, KnowledgeSource, Passage
 from fairdeploy.protocols.lease import Fence, Lease
@@ -16,6 +16,7 @@ from fairdeploy.protocols.strategy import Strategy
 from fairdeploy.protocols.validation import Scene, Validated, Validation
 
 __all__ = [
+    "Archive",
     "Backend",
     "Clock",
     "Fence",

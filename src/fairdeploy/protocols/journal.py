@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
 from fairdeploy.model import Command, Due, Event, Plan, Record, RolloutId, RolloutResult, Settled, TargetId
 from fairdeploy.protocols.lease import Lease
 
-__all__ = ["Journal", "RolloutInfo"]
+__all__ = ["Archive", "Journal", "RolloutInfo"]
 
 
 @final
@@ -134,5 +135,34 @@ class Journal(Protocol):
         Args:
             target: Only those whose plan has this target.
             unfinished: Only those that are open or have something due.
+        """
+        ...
+
+
+class Archive(Protocol):
+    """What a journal offers to those who look after it: not needed to deploy."""
+
+    async def rollouts(
+        self, target: TargetId | None = None, *, unfinished: bool = False
+    ) -> tuple[RolloutInfo, ...]:
+        """See `Journal.rollouts`."""
+        ...
+
+    async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
+        """Remove those of the rollouts that are finished, with their records, and return them.
+
+        What is open or has something due stays. No position and no epoch is used again.
+
+        Raises:
+            JournalError: If it cannot be written.
+        """
+        ...
+
+    async def restore(self, rollouts: Sequence[RolloutInfo], events: Sequence[Event]) -> None:
+        """Fill a journal that never held anything with what another one held, at the same positions.
+
+        Raises:
+            InvalidInput: If it holds something, or has held something.
+            JournalError: If it cannot be written.
         """
         ...

@@ -12,6 +12,7 @@ import anyio.to_thread
 from fairdeploy.errors import InvalidInput
 from fairdeploy.journal import codec, rules
 from fairdeploy.journal.clock import SystemClock
+from fairdeploy.journal.postgres import archive
 from fairdeploy.journal.postgres.address import Address
 from fairdeploy.journal.postgres.desk import Call, PostgresDesk
 from fairdeploy.journal.postgres.link import LOST, Link, refuse_other_loops
@@ -19,7 +20,7 @@ from fairdeploy.journal.postgres.reading import Reader
 from fairdeploy.journal.postgres.schema import upgrade
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from fairdeploy.journal.standing import Store
     from fairdeploy.model import Command, Event, Plan, Record, RolloutId, SecretRef, Settled, TargetId
@@ -40,16 +41,16 @@ class PostgresJournal:
     Open it with `open`, on asyncio, and use it from that event loop only.
 
     Args:
+        link: Its connections.
         desk: Writes.
         reader: Reads.
-        address: Where it is.
         key: See `Journal.key`.
     """
 
-    def __init__(self, desk: PostgresDesk, reader: Reader, address: Address, key: bytes) -> None:
+    def __init__(self, link: Link, desk: PostgresDesk, reader: Reader, key: bytes) -> None:
+        self._link = link
         self._desk = desk
         self._reader = reader
-        self._address = address
         self._key = key
 
     @classmethod
@@ -94,9 +95,8 @@ class PostgresJournal:
         try:
             key = await _opened(link)
             desk = PostgresDesk(link, patience, None if clock is None else partial(_wall_ms, clock))
-            journal = cls(
-                desk, Reader(link, patience, SystemClock().wall if clock is None else None), address, key
-            )
+            reader = Reader(link, patience, SystemClock().wall if clock is None else None)
+            journal = cls(link, desk, reader, key)
             try:
                 yield journal
             finally:
@@ -116,7 +116,7 @@ class PostgresJournal:
     @property
     def uri(self) -> str:
         """How `open` finds it again in another program. Holds no password, only where one is found."""
-        return self._address.uri
+        return self._link.address.uri
 
     @property
     def key(self) -> bytes:
@@ -220,6 +220,23 @@ class PostgresJournal:
             JournalError: If it cannot be read.
         """
         return await self._reader.infos(target, unfinished=unfinished)
+
+    async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
+        """See `Archive.forget`.
+
+        Raises:
+            JournalError: If it cannot be written.
+        """
+        return await archive.forget(self._link, rollouts)
+
+    async def restore(self, rollouts: Sequence[RolloutInfo], events: Sequence[Event]) -> None:
+        """See `Archive.restore`.
+
+        Raises:
+            InvalidInput: If it holds something, or has held something.
+            JournalError: If it cannot be written.
+        """
+        await archive.restore(self._link, rollouts, events)
 
 
 async def _opened(link: Link) -> bytes:

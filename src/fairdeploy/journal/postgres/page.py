@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, final
+from uuid import uuid4
 
 from fairdeploy.journal import codec, rows
 from fairdeploy.journal.standing import FREE, Grant
@@ -11,10 +12,9 @@ from fairdeploy.journal.standing import FREE, Grant
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
-    from uuid import UUID
 
     from fairdeploy.journal.standing import Standing
-    from fairdeploy.model import Plan, Record, RolloutId, TargetId
+    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId
 
 __all__ = ["Page"]
 
@@ -41,7 +41,7 @@ class Page:
         self._touched: set[RolloutId] = set()
         self._plans: dict[RolloutId, str] = {}
         self._events: list[dict[str, object]] = []
-        self.batch: UUID | None = None
+        self.batch = uuid4()
 
     def standing(self, rollout: RolloutId) -> Standing | None:
         """See `Store.standing`."""
@@ -82,6 +82,11 @@ class Page:
                 }
             )
         return len(self._events)
+
+    def put(self, event: Event) -> None:
+        """See `Empty.put`: in a journal that holds nothing, a place is a position."""
+        self.add(event.rollout, event.epoch, event.at_ms, [event.record])
+        self._events[-1]["place"] = event.seq
 
     def changes(self) -> str | None:
         """Return what is to be written, and what must be as it was read for that, as JSON; ``None`` if nothing is."""

@@ -117,6 +117,17 @@ END
 $kept$;
 CREATE TRIGGER event_kept BEFORE UPDATE OR DELETE ON {schema}.event
     FOR EACH ROW EXECUTE FUNCTION {schema}.only_appended();
+CREATE FUNCTION {schema}.forget(ids text[]) RETURNS text[] LANGUAGE plpgsql AS $forget$
+DECLARE
+    gone text[];
+BEGIN
+    PERFORM 1 FROM {schema}.journal FOR UPDATE;
+    WITH dropped AS (DELETE FROM {schema}.rollout WHERE id = ANY(ids) AND NOT unfinished RETURNING id)
+        SELECT coalesce(array_agg(id), '{{}}') INTO gone FROM dropped;
+    DELETE FROM {schema}.event WHERE rollout = ANY(gone);
+    RETURN gone;
+END
+$forget$;
 CREATE FUNCTION {schema}.only_finished() RETURNS trigger LANGUAGE plpgsql AS $kept$
 BEGIN
     IF OLD.unfinished THEN
