@@ -76,14 +76,15 @@ FAULTS = ((0.01, 1.0, 0.1, 3_000), (0.01, 0.05, 0.1, 20_000), (0.001, 0.01, 0.1,
 """Error rate of the baseline, of the candidate; weight; requests after which nobody looks any more."""
 
 
-def false_alarms(alpha: float, runs: int, seed: int) -> None:
+def false_alarms(alpha: float, runs: int, seed: int, only: str | None) -> None:
     """Print in how many rollouts of a sound candidate each rule convicts it."""
     title(f"false alarms per rollout of a sound candidate, α = {alpha:g}, {runs} rollouts each, seed {seed}")
     for traffic in SOUND:
         chance = np.random.default_rng(seed)
-        alarms = dict.fromkeys(rules(), 0)
+        made = {name: make for name, make in rules().items() if only in {None, name}}
+        alarms = dict.fromkeys(made, 0)
         for _ in range(runs):
-            watching = {name: make(alpha) for name, make in rules().items()}
+            watching = {name: make(alpha) for name, make in made.items()}
             for done in range(0, traffic.requests, traffic.look):
                 part = done / traffic.requests
                 weight, rate = traffic.weight(part), traffic.rate(part)
@@ -260,6 +261,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500, help="rollouts per row (latency: a fifth)")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--only", choices=["alarms", "stop", "latency", "time"], help="one part of it")
+    parser.add_argument(
+        "--rule", choices=list(rules()), help="false alarms of one rule only, for many rollouts"
+    )
     given = parser.parse_args()
     if given.only in {None, "time"}:
         update_time(min(100, given.runs))
@@ -269,7 +273,7 @@ def main() -> None:
         latency(max(1, given.runs // 5), given.seed)
     if given.only in {None, "alarms"}:
         for alpha in (0.05, 0.01):
-            false_alarms(alpha, given.runs, given.seed)
+            false_alarms(alpha, given.runs, given.seed, given.rule)
 
 
 if __name__ == "__main__":

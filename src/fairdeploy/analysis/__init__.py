@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from fairdeploy.analysis.bursts import Answer, capped, measure_burst
 from fairdeploy.analysis.comparison import add, begin, conclude
 from fairdeploy.analysis.counted import difference
 from fairdeploy.analysis.power import power, stages
 from fairdeploy.analysis.state import State, Tally
 from fairdeploy.analysis.threshold import judge
 
-__all__ = ["State", "Tally", "add", "begin", "conclude", "difference", "judge", "power", "stages"]
+__all__ = [
+    "Answer",
+    "State",
+    "Tally",
+    "add",
+    "begin",
+    "capped",
+    "conclude",
+    "difference",
+    "judge",
+    "measure_burst",
+    "power",
+    "stages",
+]
