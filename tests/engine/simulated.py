@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         Settled,
         TargetId,
     )
-    from fairdeploy.protocols import Clock, HealthCheck, Journal, Lease, RolloutInfo, Strategy
+    from fairdeploy.protocols import Clock, HealthCheck, Journal, Lease, MetricSource, RolloutInfo, Strategy
 
 T = TypeVar("T")
 
@@ -65,10 +65,11 @@ class House:
         self.journal = self.backend.journal
         self.deployer = self.another()
 
-    def another(self, *, lease: float = 15.0) -> Deployer:
+    def another(self, *, lease: float = 15.0, sources: Mapping[str, MetricSource] | None = None) -> Deployer:
         """Return a second deployer, as another program would have it."""
         backend = SimulatedBackend(self.world, journal=self.journal)
-        return Deployer(backend, checks=self.checks, clock=self.clock or self.world.clock, lease=lease)
+        clock = self.clock or self.world.clock
+        return Deployer(backend, checks=self.checks, sources=sources, clock=clock, lease=lease)
 
     async def standing(
         self, *releases: Release, target: Target = SHOP, strategy: Strategy | None = None

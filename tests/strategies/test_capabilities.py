@@ -49,7 +49,7 @@ def _with(plan: Plan, step: RunJob | Shift) -> Plan:
         (PLAN, Capability.WEIGHTS, "step 'shift-5'"),
         (PLAN, Capability.REVISIONS, "step 'start'"),
         (PLAN, Capability.REPLICAS, "step 'scale-50'"),
-        (PLAN, Capability.COUNTERS, "guard 'error-rate'"),
+        (PLAN, Capability.COUNTERS, "guard 'error-comparison'"),
         (BlueGreen().plan(NEW, target(), deployed(), EVERYTHING), Capability.HEADERS, "step 'preview'"),
         (
             Canary().plan(NEW, replace(target(), sticky=True), deployed(), EVERYTHING),

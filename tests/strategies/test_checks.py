@@ -15,7 +15,7 @@ from fairdeploy.strategies import Canary, scale_plan, with_checks
 from tests.strategies.worlds import EVERYTHING, NEW, deployed, ids, target
 
 API = HTTPCheck("/")
-PLAN = Canary(verify=[API]).plan(NEW, target(), deployed(), EVERYTHING)
+PLAN = Canary(verify=[API], analysis=[ErrorRate()]).plan(NEW, target(), deployed(), EVERYTHING)
 
 
 def test_each_check_is_asked_before_traffic_and_watches_after() -> None:

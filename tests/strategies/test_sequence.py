@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from fairdeploy.errors import InvalidInput
-from fairdeploy.model import Deployment, HTTPCheck, Plan, Promote, Revision, Split, Target
+from fairdeploy.model import Deployment, ErrorRate, HTTPCheck, Plan, Promote, Revision, Split, Target
 from fairdeploy.model.canonical import canonical
 from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling, scale_plan, sequence, with_checks
 from tests.strategies.worlds import EVERYTHING, NEW, OLD, deployed, ids, target
@@ -21,7 +21,7 @@ def _other(app: str, strategy: BlueGreen | Rolling | Recreate | None = None) -> 
     return (strategy or BlueGreen()).plan(NEW, where, there, EVERYTHING)
 
 
-SHOP = Canary(steps=(50, 100)).plan(NEW, target(2), deployed(2), EVERYTHING)
+SHOP = Canary(steps=(50, 100), analysis=[ErrorRate()]).plan(NEW, target(2), deployed(2), EVERYTHING)
 
 
 def test_all_are_promoted_at_once() -> None:

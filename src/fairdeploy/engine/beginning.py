@@ -43,7 +43,7 @@ async def begun(
         JournalError: If the journal cannot be written.
     """
     journal = desk.journal(plan)
-    refuse_unbound(plan, desk.checks)
+    refuse_unbound(plan, desk.checks, desk.sources)
     run = await _leased(desk, journal, plan, on_conflict, just_made=just_made)
     try:
         # Somebody may have promoted between the first look and the lease.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from fairdeploy.model import Check, Deployment, Plan, Release
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, RolloutInfo, Strategy
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource, RolloutInfo, Strategy
 
 __all__ = ["Deployer"]
 
@@ -53,6 +53,7 @@ class Deployer:
         backend: Where revisions run, or several by name for plans over more than one.
         checks: Checks that every plan gets, by name: values such as `HTTPCheck`, which travel
             in the plan, or any async callable, which is bound by its name.
+        sources: Of metrics, by the names that `BoundSource` gives them.
         clock: Time; another one only in tests.
         lease: Time to live of a lease, a ``timedelta`` or seconds, at least 1 second. A dead
             program's rollout on another machine can be recovered after it.
@@ -71,6 +72,7 @@ class Deployer:
         backend: Backend | Mapping[str, Backend],
         *,
         checks: Mapping[str, Check | HealthCheck] | None = None,
+        sources: Mapping[str, MetricSource] | None = None,
         clock: Clock | None = None,
         lease: timedelta | float = 15.0,
         validate: bool = True,
@@ -78,13 +80,15 @@ class Deployer:
         """Take what a deployer needs; nothing is opened."""
         backends = dict(backend) if isinstance(backend, Mapping) else {_DEFAULT: backend}
         if not backends:
-            msg = "a Deployer needs a backend, and none was given"
-            raise InvalidInput(msg)
-        ttl_ms = milliseconds(lease, "lease", low=1_000)
+            raise InvalidInput("a Deployer needs a backend, and none was given")
         flag(validate, "validate")
         self._validate = validate
         self._desk = Desk(
-            backends=backends, checks=dict(checks or {}), clock=clock or SystemClock(), ttl_ms=ttl_ms
+            backends=backends,
+            checks=dict(checks or {}),
+            sources=dict(sources or {}),
+            clock=clock or SystemClock(),
+            ttl_ms=milliseconds(lease, "lease", low=1_000),
         )
 
     # Planning.
@@ -111,16 +115,15 @@ class Deployer:
         refuse_unfit(release, strategy)
         deployment = await observed(place, target)
         plan = strategy.plan(sealed(release, place.journal.key), target, deployment, place.capabilities)
-        return await completed(plan, backend=place, name=name, checks=self._desk.checks)
+        desk = self._desk
+        return await completed(plan, backend=place, name=name, checks=desk.checks, sources=desk.sources)
 
     def _place(self, name: str | None, target: Target) -> tuple[str, Backend]:
         if not isinstance(target, Target):
-            msg = f"a target must be a Target, such as Target('shop'), not {target!r}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"a target must be a Target, such as Target('shop'), not {target!r}")
         if name is None:
             if len(self._desk.backends) > 1:
-                msg = f"name one of the backends {sorted(self._desk.backends)!r}: backend=..."
-                raise InvalidInput(msg)
+                raise InvalidInput(f"name one of the backends {sorted(self._desk.backends)!r}: backend=...")
             name = next(iter(self._desk.backends))
         return name, self._desk.backend(name)
 
@@ -234,8 +237,7 @@ class Deployer:
         name, place = self._place(backend, target)
         now = await observed(place, target)
         if now.stable is None:
-            msg = f"nothing is deployed at {target.id!r}: deploy a release there first"
-            raise UnknownTarget(msg)
+            raise UnknownTarget(f"nothing is deployed at {target.id!r}: deploy a release there first")
         return name, place, now
 
     # Going back.
@@ -261,8 +263,7 @@ class Deployer:
         if to is None:
             aborted = await self.abort(target, reason=reason or "rollback", backend=backend)
             if aborted is not None and aborted.outcome is Outcome.NEEDS_ATTENTION:
-                msg = f"rollback of {target.id!r} did not reach its end: {aborted}"
-                raise RollbackError(msg)
+                raise RollbackError(f"rollback of {target.id!r} did not reach its end: {aborted}")
             if aborted is not None and not aborted.promoted:
                 return aborted
         _, place = self._place(backend, target)
@@ -276,8 +277,7 @@ class Deployer:
         result = await through(self._desk, plan)
         if result.promoted:
             return result
-        msg = f"rollback of {target.id!r} to {revision!r} failed: {result}"
-        raise RollbackError(msg)
+        raise RollbackError(f"rollback of {target.id!r} to {revision!r} failed: {result}")
 
     async def abort(
         self, target: Target, *, reason: str = "", backend: str | None = None

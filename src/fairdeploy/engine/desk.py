@@ -15,7 +15,7 @@ from fairdeploy.errors import InvalidInput
 
 if TYPE_CHECKING:
     from fairdeploy.model import Base, Check, Deployment, Event, Plan
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, Lease
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, Lease, MetricSource
 
 __all__ = ["Desk"]
 
@@ -28,12 +28,14 @@ class Desk:
     Args:
         backends: By name; at least one.
         checks: Data or callables by name.
+        sources: Of metrics, by name.
         clock: For leases and waits.
         ttl_ms: Time to live of a lease.
     """
 
     backends: Mapping[str, Backend]
     checks: Mapping[str, Check | HealthCheck] = field(default_factory=dict)
+    sources: Mapping[str, MetricSource] = field(default_factory=dict)
     clock: Clock
     ttl_ms: int
 
@@ -84,4 +86,5 @@ class Desk:
             control=control,
             clock=self.clock,
             checks=callables(self.checks),
+            sources=self.sources,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fairdeploy.engine.history import History
 from fairdeploy.engine.run import Run
 from fairdeploy.model import Base, Ended, Outcome, RevisionId, RolloutResult, TargetId, Verdict
+from fairdeploy.model.check import is_comparison
 
 if TYPE_CHECKING:
     from fairdeploy.model import Plan
@@ -39,15 +40,22 @@ async def ended(run: Run, outcome: Outcome, *, reason: str = "", evidence: tuple
 
 
 def policy(history: History) -> str:
-    """Return what promoted: ``pass``, or the guards that had not decided and what the plan said of that."""
-    undecided = []
+    """Return what promoted: ``pass``, or the guards that had not decided and what the plan said of that.
+
+    The plan's policy is named where it was about a comparison.
+    """
+    undecided, named = [], False
     for guard in history.plan.guards:
         judged = history.verdicts.get(guard.id)
         if judged is None or judged.verdict is not Verdict.PASS:
             verdict = judged.verdict if judged else Verdict.NO_DATA
-            undecided.append(f"{guard.id} was {verdict}: {guard.on[verdict]}")
+            action = judged.action if judged else guard.on[verdict]
+            compared = is_comparison(guard.check) and guard.scope == "revision"
+            named = named or compared
+            said = f" ({judged.message})" if judged and compared else ""
+            undecided.append(f"{guard.id} was {verdict}{said}: {action}")
     if undecided:
-        return "by plan: " + "; ".join(undecided)
+        return f"by {history.plan.undecided.name if named else 'plan'}: " + "; ".join(undecided)
     return "pass" if history.plan.guards else "by plan: no guards"
 
 

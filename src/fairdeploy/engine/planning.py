@@ -8,11 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fairdeploy.engine.sources import bound, configured
 from fairdeploy.engine.world import look
 from fairdeploy.errors import InvalidInput, StalePlan, Unbound
 from fairdeploy.model import (
     Base,
     BoundCheck,
+    BoundSource,
     Check,
     Deployment,
     Plan,
@@ -28,7 +30,7 @@ from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Backend, HealthCheck, Journal, RolloutInfo, Strategy
+    from fairdeploy.protocols import Backend, HealthCheck, Journal, MetricSource, RolloutInfo, Strategy
 
 __all__ = [
     "callables",
@@ -86,7 +88,12 @@ async def observed(backend: Backend, target: Target) -> Deployment:
 
 
 async def completed(
-    plan: Plan, *, backend: Backend, name: str, checks: Mapping[str, Check | HealthCheck]
+    plan: Plan,
+    *,
+    backend: Backend,
+    name: str,
+    checks: Mapping[str, Check | HealthCheck],
+    sources: Mapping[str, MetricSource] | None = None,
 ) -> Plan:
     """Return a strategy's plan with the deployer's checks and every release that the way back may need.
 
@@ -98,7 +105,7 @@ async def completed(
         JournalError: If earlier plans cannot be read.
     """
     data = {key: check if is_data(check) else BoundCheck(key) for key, check in checks.items()}
-    plan = with_checks(plan, data)
+    plan = _configured_sources(with_checks(plan, data), sources or {})
     refuse_unsupported(plan, backend.capabilities)
     wanted = {b.stable for b in plan.bases} | {b.candidate for b in plan.bases}
     missing = {revision for revision in wanted if revision is not None} - set(plan.releases)
@@ -162,20 +169,38 @@ async def refuse_stale(plan: Plan, see: Callable[[Base], Awaitable[Deployment]])
         raise StalePlan(msg)
 
 
-def refuse_unbound(plan: Plan, checks: Mapping[str, Check | HealthCheck]) -> None:
-    """Refuse to go forward without the callables that the plan names.
+def _configured_sources(plan: Plan, sources: Mapping[str, MetricSource]) -> Plan:
+    """Return the plan with the configuration of each source that is bound by its name.
 
     Raises:
         Unbound: If one is missing.
     """
+    guards = tuple(
+        replace(guard, source=replace(guard.source, configuration=configured(bound(guard.source, sources))))
+        if isinstance(guard.source, BoundSource)
+        else guard
+        for guard in plan.guards
+    )
+    return replace(plan, guards=guards)
+
+
+def refuse_unbound(
+    plan: Plan, checks: Mapping[str, Check | HealthCheck], sources: Mapping[str, MetricSource]
+) -> None:
+    """Refuse to go forward without the callables and sources that the plan names.
+
+    Raises:
+        Unbound: If one is missing, or a source is configured otherwise.
+    """
+    for guard in plan.guards:
+        if isinstance(guard.source, BoundSource):
+            bound(guard.source, sources)
     named = [check for step in plan.steps if isinstance(step, Verify) for check in step.checks]
     named += [guard.check for guard in plan.guards]
     for check in named:
-        for bound in bound_in(check):
-            if bound.name not in checks:
-                msg = (
-                    f"the plan needs the check {bound.name!r}: give Deployer(checks={{{bound.name!r}: ...}})"
-                )
+        for one in bound_in(check):
+            if one.name not in checks:
+                msg = f"the plan needs the check {one.name!r}: give Deployer(checks={{{one.name!r}: ...}})"
                 raise Unbound(msg)
 
 

@@ -84,7 +84,7 @@ async def recover_one(
         return None
     direction = direction_of(info, History.of(info.plan, events), events)
     if direction == "forward" and not History.of(info.plan, events).promoting:
-        refuse_unbound(info.plan, desk.checks)
+        refuse_unbound(info.plan, desk.checks, desk.sources)
     dead = info.holder if holder_is_dead(info.holder) else None
     try:
         lease = await journal.take(

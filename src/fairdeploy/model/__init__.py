@@ -27,7 +27,7 @@ from fairdeploy.model.check import (
     share_alpha,
 )
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
-from fairdeploy.model.guard import CONVICTING, SHARED, Guard
+from fairdeploy.model.guard import CONVICTING, SHARED, WARNING, Guard
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
 from fairdeploy.model.power import Detection, Power, Stage
 from fairdeploy.model.probe import CommandProbe, HTTPProbe, Probe, Probes, TCPProbe
@@ -85,6 +85,7 @@ __all__ = [
     "SCHEMA",
     "SHARED",
     "TLS",
+    "WARNING",
     "WHOLE",
     "Action",
     "Asked",

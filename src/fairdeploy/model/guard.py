@@ -15,7 +15,7 @@ from fairdeploy.model.source import RouterSource, Source
 from fairdeploy.model.target import TargetId
 from fairdeploy.model.verdict import Action, Verdict
 
-__all__ = ["CONVICTING", "SHARED", "Guard"]
+__all__ = ["CONVICTING", "SHARED", "WARNING", "Guard"]
 
 CONVICTING: Mapping[Verdict, Action] = {
     Verdict.PASS: Action.CONTINUE,
@@ -28,6 +28,13 @@ CONVICTING: Mapping[Verdict, Action] = {
 
 SHARED: Mapping[Verdict, Action] = {**CONVICTING, Verdict.FAIL: Action.HOLD}
 """What follows those of a check on something that all revisions use."""
+
+WARNING: Mapping[Verdict, Action] = {
+    **CONVICTING,
+    Verdict.FAIL: Action.CONTINUE,
+    Verdict.ERROR: Action.CONTINUE,
+}
+"""What follows those of a check that only warns: the record is the warning."""
 
 
 @final

@@ -7,6 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fairdeploy.model._words import check, clean, count, deadline_words, duration, step_words
+from fairdeploy.model.check import is_comparison, is_counted, is_threshold
+from fairdeploy.model.source import BoundSource, PrometheusSource
 from fairdeploy.model.step import Bake, Promote
 from fairdeploy.model.verdict import Action, Verdict
 
@@ -35,7 +37,7 @@ def text(plan: Plan) -> str:
     for number, name, does, by in rows:
         lines.append(f"  {number:>{widths[0]}}  {name:<{widths[1]}}  {does}" + (f"  [{by}]" if by else ""))
     if plan.guards:
-        lines += ["", "Watching", *(f"  {guard.id}: {_guard(guard)}" for guard in plan.guards)]
+        lines += ["", "Watching", *(f"  {line}" for line in _watching(plan))]
     if plan.notes:
         lines += ["", "Notes", *(f"  {clean(note)}" for note in plan.notes)]
     return "\n".join([*lines, "", summary(plan)])
@@ -78,7 +80,7 @@ def html(plan: Plan) -> str:
         f'<th style="text-align:left">{title}</th>' for title in ("#", "step", "does", "deadline")
     )
     table = f"<table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-    guards = "".join(f"<li>{escape(guard.id)}: {escape(_guard(guard))}</li>" for guard in plan.guards)
+    guards = "".join(f"<li>{escape(line)}</li>" for line in _watching(plan))
     notes = "".join(f"<li>{escape(clean(note))}</li>" for note in plan.notes)
     return (
         f'<div class="fairdeploy-plan">{head}{table}'
@@ -107,9 +109,7 @@ def rich_table(plan: Plan) -> object:
     if plan.changes:
         parts.append(table)
     if plan.guards:
-        parts.append(
-            Text("\nWatching\n" + "\n".join(f"  {guard.id}: {_guard(guard)}" for guard in plan.guards))
-        )
+        parts.append(Text("\nWatching\n" + "\n".join(f"  {line}" for line in _watching(plan))))
     if plan.notes:
         parts.append(Text("\nNotes\n" + "\n".join(f"  {clean(note)}" for note in plan.notes)))
     parts.append(Text("\n" + summary(plan), style="bold"))
@@ -143,6 +143,27 @@ def _placed(step: Step, does: str) -> str:
     return does if isinstance(step, Promote) else f"{step.target}: {does}"
 
 
+def _watching(plan: Plan) -> Iterator[str]:
+    for guard in plan.guards:
+        yield f"{guard.id}: {_guard(guard)}"
+    if any(is_comparison(guard.check) and guard.scope == "revision" for guard in plan.guards):
+        policy = plan.undecided
+        yield (
+            f"undecided at the end ({policy.name}): {_ACTIONS[policy.far]} if no check failed and the evidence is at "
+            f"most {policy.limit:.0%} of the way to a fail, else {_ACTIONS[policy.near]}"
+        )
+
+
+def _source(guard: Guard) -> str:
+    match guard.source:
+        case PrometheusSource(url=url) if is_counted(guard.check):
+            return f" counted by Prometheus at {clean(url)}"
+        case BoundSource(name=name) if is_counted(guard.check):
+            return f" counted by {clean(name)}"
+        case _:
+            return ""
+
+
 def _guard(guard: Guard) -> str:
     asked = clean(check(guard.check))
     row = f", {guard.failures} times in a row" if guard.failures > 1 else ""
@@ -153,11 +174,20 @@ def _guard(guard: Guard) -> str:
     if Action.HOLD in guard.on.values():
         held = f"; held at most {duration(guard.hold_limit_ms)}, then {_ACTIONS[guard.then]}"
     return (
-        f"{asked}, of {guard.candidate}, every {duration(guard.every_ms)}"
-        f" from {guard.since} to {guard.until}; fails{row}: {_ACTIONS[guard.on[Verdict.FAIL]]}"
+        f"{asked}{_source(guard)}, of {guard.candidate}, every {duration(guard.every_ms)}"
+        f" from {guard.since} to {guard.until}; fails{row}: {_failing(guard)}"
         + (f", {after}" if after else "")
         + held
     )
+
+
+def _failing(guard: Guard) -> str:
+    action = guard.on[Verdict.FAIL]
+    if action is Action.CONTINUE:
+        return "warn"
+    if action is Action.ROLLBACK and is_threshold(guard.check) and guard.baseline is not None:
+        return f"{_ACTIONS[action]} ({_ACTIONS[guard.shared_fault]} if {guard.baseline} is as bad)"
+    return _ACTIONS[action]
 
 
 def _notable(guard: Guard) -> list[Verdict]:

@@ -75,5 +75,10 @@ class RolloutResult:
         serving = (
             ", ".join(f"{revision} serves {target}" for target, revision in self.serving) or "nothing serves"
         )
-        lines = [f"{self.outcome} after {self.seconds:.1f} s: {self.reason} ({serving})"]
+        policy = (
+            f"; promoted {self.policy}"
+            if self.policy.startswith("by ") and "-undecided" in self.policy
+            else ""
+        )
+        lines = [f"{self.outcome} after {self.seconds:.1f} s: {self.reason}{policy} ({serving})"]
         return "\n".join(lines + [f"  | {line}" for line in self.evidence])

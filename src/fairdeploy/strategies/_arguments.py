@@ -6,8 +6,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from fairdeploy.errors import InvalidInput
-from fairdeploy.model import Action, Check, ErrorRate, HeaderRoute, Latency, _check
-from fairdeploy.model.check import is_data
+from fairdeploy.model import (
+    Action,
+    BoundSource,
+    Check,
+    ErrorComparison,
+    ErrorRate,
+    HeaderRoute,
+    PrometheusSource,
+    RouterSource,
+    SampleRatio,
+    Source,
+    Undecided,
+    _check,
+)
+from fairdeploy.model.check import is_counted, is_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +28,13 @@ if TYPE_CHECKING:
 Duration: TypeAlias = timedelta | float
 """A ``timedelta``, or a number of seconds."""
 
-COUNTED = (ErrorRate, Latency)
-"""Checks that read the router's counters."""
+BESIDE_STABLE = (
+    ErrorComparison(),
+    ErrorRate(max_percent=20, min_requests=50, window_ms=30_000),
+    SampleRatio(),
+)
+"""What convicts where old and new serve side by side: the comparison, and in seconds, also where there is
+nothing to compare with, a release that is broken. The last one warns that traffic is not split as told."""
 
 
 class Settings(Protocol):
@@ -38,6 +56,10 @@ class Settings(Protocol):
     def failures(self) -> int: ...
     @property
     def on_no_data(self) -> Action: ...
+    @property
+    def source(self) -> Source: ...
+    @property
+    def undecided(self) -> Undecided: ...
     @property
     def on_crash(self) -> Literal["undo", "resume"]: ...
 
@@ -71,7 +93,7 @@ def settle(settings: Settings) -> None:
         InvalidInput: If a value is out of range.
     """
     verify = checks(settings.verify, "verify")
-    if counted := [check for check in verify if isinstance(check, COUNTED)]:
+    if counted := [check for check in verify if is_counted(check)]:
         msg = f"verify cannot hold {counted!r}: before it has traffic there is nothing to count; give it as analysis="
         raise InvalidInput(msg)
     ready = duration(settings.ready_deadline, "ready_deadline", low=1)
@@ -87,6 +109,7 @@ def settle(settings: Settings) -> None:
     except ValueError:
         msg = f"on_no_data must be one of {[str(a) for a in Action]!r}, not {settings.on_no_data!r}"
         raise InvalidInput(msg) from None
+    _check_source(settings)
     if settings.on_crash not in {"undo", "resume"}:
         msg = f"on_crash must be 'undo' or 'resume', not {settings.on_crash!r}"
         raise InvalidInput(msg)
@@ -101,6 +124,23 @@ def settle(settings: Settings) -> None:
         ("on_no_data", on_no_data),
     ):
         object.__setattr__(settings, name, value)
+
+
+def _check_source(settings: Settings) -> None:
+    """Refuse what is no source and no policy.
+
+    Raises:
+        InvalidInput: If so.
+    """
+    if not isinstance(settings.source, (RouterSource, PrometheusSource, BoundSource)):
+        msg = (
+            f"source must be data, such as PrometheusSource(...) or BoundSource('name'), not {settings.source!r}: "
+            "give an object of your own to Deployer(sources={'name': ...})"
+        )
+        raise InvalidInput(msg)
+    if not isinstance(settings.undecided, Undecided):
+        msg = f"undecided must be a policy, such as Undecided(far=Action.PAUSE), not {settings.undecided!r}"
+        raise InvalidInput(msg)
 
 
 def header(value: tuple[str, str] | None, what: str) -> tuple[str, str] | None:

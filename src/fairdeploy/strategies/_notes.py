@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from fairdeploy.model import MATCH_STABLE, Bake, Drain, Plan, Retire, Scale, Start, UndoPolicy
 from fairdeploy.model._words import count, duration
-from fairdeploy.strategies._arguments import COUNTED, ms
+from fairdeploy.model.check import is_comparison, is_counted
+from fairdeploy.strategies._arguments import ms
 from fairdeploy.strategies._guards import analysis_guards, countable
 from fairdeploy.strategies._scene import base
 from fairdeploy.strategies.capabilities import refuse_unsupported
@@ -72,9 +73,9 @@ def _way_back(of: Scene, steps: Sequence[Step], *, exclusive: bool) -> str:
     )
 
 
-def _risks(of: Scene, settings: Settings, watched: bool) -> list[str]:  # noqa: FBT001 -- private, said in place
+def _risks(of: Scene, settings: Settings, *, watched: bool, compared: bool) -> list[str]:
     notes = []
-    blind = any(isinstance(check, COUNTED) for check in settings.analysis) and not countable(of)
+    blind = any(map(is_counted, settings.analysis)) and not countable(of, settings.source)
     if blind:
         why = (
             "nothing counts requests per revision here"
@@ -84,6 +85,11 @@ def _risks(of: Scene, settings: Settings, watched: bool) -> list[str]:  # noqa: 
         notes.append(f"Not watched: errors and latency, because {why}; health checks still are.")
     elif settings.analysis and not watched:
         notes.append("Not watched: no time passes between the first traffic and the promotion.")
+    elif any(map(is_comparison, settings.analysis)) and not compared:
+        why = (
+            "there is no stable revision" if of.stable is None else "old and new never have traffic together"
+        )
+        notes.append(f"Not compared: {why}; thresholds and health checks still watch.")
     if not of.routed and of.stable is not None:
         notes.append("Without a router old and new share the work by their numbers; keep_warm has no effect.")
     strangers = [r.id for r in of.deployment.revisions if r.id not in {of.stable, of.candidate}]
@@ -125,12 +131,18 @@ def compose(
         releases=releases(of.release),
         steps=tuple(steps),
         guards=guards,
+        undecided=settings.undecided,
         undo=undo_policy(of, settings, restarts=restarts, exclusive=exclusive),
         notes=(
             _capacity(of, steps),
             _time(steps),
             *(f"Risk: {risk}" for risk in risks),
-            *_risks(of, settings, bool(guards)),
+            *_risks(
+                of,
+                settings,
+                watched=bool(guards),
+                compared=any(is_comparison(guard.check) for guard in guards),
+            ),
             _way_back(of, steps, exclusive=exclusive),
         ),
     )

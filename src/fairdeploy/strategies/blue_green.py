@@ -17,8 +17,11 @@ from fairdeploy.model import (
     HeaderRoute,
     Plan,
     Release,
+    RouterSource,
+    Source,
     Split,
     Target,
+    Undecided,
     _check,
 )
 from fairdeploy.strategies._arguments import Duration, duration, header, ms, settle
@@ -49,7 +52,9 @@ class BlueGreen:
         min_ready: How long they must have stayed ready.
         on_no_data: What follows while there are too few requests to judge.
         every: Time between two looks of the analysis, at least 10 ms.
-        failures: Failing looks in a row that convict.
+        failures: Failing looks in a row that convict; comparisons need one.
+        source: Where requests are counted: the router, or `PrometheusSource`, or `BoundSource`.
+        undecided: What follows where a comparison has not decided when the whole bake is over.
         on_crash: ``undo`` goes back if the deploying program dies, ``resume`` goes on.
 
     Raises:
@@ -67,6 +72,8 @@ class BlueGreen:
     on_no_data: Action = Action.CONTINUE
     every: Duration = timedelta(seconds=1)
     failures: int = 1
+    source: Source = RouterSource()
+    undecided: Undecided = Undecided()
     on_crash: Literal["undo", "resume"] = "undo"
 
     def __post_init__(self) -> None:

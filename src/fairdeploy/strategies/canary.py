@@ -15,14 +15,16 @@ from fairdeploy.model import (
     Capability,
     Check,
     Deployment,
-    ErrorRate,
     HeaderRoute,
     Plan,
     Release,
+    RouterSource,
+    Source,
     Split,
     Target,
+    Undecided,
 )
-from fairdeploy.strategies._arguments import Duration, duration, header, ms, settle
+from fairdeploy.strategies._arguments import BESIDE_STABLE, Duration, duration, header, ms, settle
 from fairdeploy.strategies._notes import compose
 from fairdeploy.strategies._scene import Scene, bake, finish, raise_to, scene, shift, steady, verify
 from fairdeploy.strategies._shortcuts import shortcut
@@ -43,8 +45,10 @@ class Canary:
     Args:
         steps: Shares in percent, strictly increasing up to 100, as fine as 0.01.
         bake: Time to watch at each share: one duration, or one per share.
-        analysis: What convicts the candidate while it has traffic. Error rate and latency need a
-            router that counts; where none does, a note of the plan says that they are left out.
+        analysis: What convicts the candidate while it has traffic. By default `ErrorComparison` beside
+            stable, `ErrorRate` of 20 % for what is broken, and `SampleRatio`, which warns. Several
+            comparisons share their α. They need counters; where there are none, a note of the
+            plan says that they are left out.
         verify: Checks on the candidate's own addresses before it gets traffic.
         keep_warm: How long the old revision stays after the promotion, ready to take over again.
         ready_deadline: Longest time for instances to get ready; then it goes back.
@@ -54,7 +58,9 @@ class Canary:
         dynamic_scale: Let the candidate grow with its share; else it has full size from the start.
         on_no_data: What follows while there are too few requests to judge.
         every: Time between two looks of the analysis, at least 10 ms.
-        failures: Failing looks in a row that convict.
+        failures: Failing looks in a row that convict; comparisons need one.
+        source: Where requests are counted: the router, or `PrometheusSource`, or `BoundSource`.
+        undecided: What follows where a comparison has not decided when the whole bake is over.
         on_crash: ``undo`` goes back if the deploying program dies, ``resume`` goes on.
 
     Raises:
@@ -67,7 +73,7 @@ class Canary:
 
     steps: Sequence[float] = (5, 25, 50, 75, 100)
     bake: Duration | Sequence[Duration] = timedelta(minutes=5)
-    analysis: Sequence[Check] = (ErrorRate(),)
+    analysis: Sequence[Check] = BESIDE_STABLE
     verify: Sequence[Check] = ()
     keep_warm: Duration = timedelta(minutes=10)
     ready_deadline: Duration = timedelta(minutes=5)
@@ -77,6 +83,8 @@ class Canary:
     on_no_data: Action = Action.CONTINUE
     every: Duration = timedelta(seconds=1)
     failures: int = 1
+    source: Source = RouterSource()
+    undecided: Undecided = Undecided()
     on_crash: Literal["undo", "resume"] = "undo"
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairdeploy.errors import UnsupportedCapability
-from fairdeploy.model import Capability, Drain, ErrorRate, Latency, Plan, RunJob, Scale, Shift, Start, Step
+from fairdeploy.model import Capability, Drain, Plan, RouterSource, RunJob, Scale, Shift, Start, Step
+from fairdeploy.model.check import is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _needs(plan: Plan) -> Iterator[tuple[Capability, str]]:
             if base.stable not in {None, step.revision}:
                 yield Capability.REVISIONS, f"step {step.id!r}"
     for guard in plan.guards:
-        if isinstance(guard.check, (ErrorRate, Latency)):
+        if is_counted(guard.check) and isinstance(guard.source, RouterSource):
             yield Capability.COUNTERS, f"guard {guard.id!r}"
     routed = {step.target for step in plan.steps if isinstance(step, Shift)}
     for base in plan.bases:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.model import Base, CommandCheck, Guard, Verify
-from fairdeploy.strategies._arguments import COUNTED
-from fairdeploy.strategies._guards import consequences, span
+from fairdeploy.model.check import is_comparison, is_counted
+from fairdeploy.strategies._guards import consequences, side_by_side, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +31,7 @@ def with_checks(plan: Plan, checks: Mapping[str, Check]) -> Plan:
         plan: Of a strategy.
         checks: By name; a guard is called ``check:<name>``.
     """
-    early = [
-        check for check in checks.values() if check.scope == "revision" and not isinstance(check, COUNTED)
-    ]
+    early = [check for check in checks.values() if check.scope == "revision" and not is_counted(check)]
     guards = [*plan.guards]
     for base in plan.bases:
         guards += _guards(plan, base, checks)
@@ -55,9 +53,12 @@ def _guards(plan: Plan, base: Base, checks: Mapping[str, Check]) -> Iterator[Gua
     watched = span(plan.steps, target, base.candidate) if base.candidate else None
     if watched is None or base.candidate is None:
         return
+    comparable = side_by_side(plan.steps, target, base.candidate, base.stable)
     several = len(plan.bases) > 1
     for name, check in checks.items():
-        counted = isinstance(check, COUNTED)
+        if is_comparison(check) and not comparable:
+            continue
+        counted = is_counted(check)
         yield Guard(
             f"check:{name}@{target}" if several else f"check:{name}",
             check=check,

@@ -15,9 +15,12 @@ from fairdeploy.model import (
     ErrorRate,
     Plan,
     Release,
+    RouterSource,
     Scale,
+    Source,
     Split,
     Target,
+    Undecided,
 )
 from fairdeploy.strategies._arguments import Duration, duration, ms, settle
 from fairdeploy.strategies._notes import compose
@@ -50,7 +53,9 @@ class Recreate:
         min_ready: How long they must have stayed ready.
         on_no_data: What follows while there are too few requests to judge.
         every: Time between two looks of the analysis, at least 10 ms.
-        failures: Failing looks in a row that convict.
+        failures: Failing looks in a row that convict; comparisons need one.
+        source: Where requests are counted: the router, or `PrometheusSource`, or `BoundSource`.
+        undecided: What follows where a comparison has not decided when the whole bake is over.
         on_crash: ``undo`` goes back if the deploying program dies, ``resume`` goes on.
 
     Raises:
@@ -66,6 +71,8 @@ class Recreate:
     on_no_data: Action = Action.CONTINUE
     every: Duration = timedelta(seconds=1)
     failures: int = 1
+    source: Source = RouterSource()
+    undecided: Undecided = Undecided()
     on_crash: Literal["undo", "resume"] = "undo"
 
     def __post_init__(self) -> None:

@@ -18,10 +18,13 @@ from fairdeploy.model import (
     ErrorRate,
     Plan,
     Release,
+    RouterSource,
     Scale,
     Shift,
+    Source,
     Split,
     Target,
+    Undecided,
     _check,
 )
 from fairdeploy.model._words import count
@@ -62,7 +65,9 @@ class Rolling:
         ready_deadline: Longest time for a batch to get ready; then it goes back.
         on_no_data: What follows while there are too few requests to judge.
         every: Time between two looks of the analysis, at least 10 ms.
-        failures: Failing looks in a row that convict.
+        failures: Failing looks in a row that convict; comparisons need one.
+        source: Where requests are counted: the router, or `PrometheusSource`, or `BoundSource`.
+        undecided: What follows where a comparison has not decided when the whole bake is over.
         on_crash: ``undo`` goes back if the deploying program dies, ``resume`` goes on.
 
     Raises:
@@ -80,6 +85,8 @@ class Rolling:
     on_no_data: Action = Action.CONTINUE
     every: Duration = timedelta(seconds=1)
     failures: int = 1
+    source: Source = RouterSource()
+    undecided: Undecided = Undecided()
     on_crash: Literal["undo", "resume"] = "undo"
 
     def __post_init__(self) -> None:

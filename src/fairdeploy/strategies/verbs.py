@@ -16,9 +16,12 @@ from fairdeploy.model import (
     Plan,
     Release,
     RevisionId,
+    RouterSource,
     Scale,
+    Source,
     Split,
     Target,
+    Undecided,
     _check,
 )
 from fairdeploy.strategies._arguments import Duration, duration, ms
@@ -48,6 +51,8 @@ class _Haste:
     on_no_data: Action = Action.CONTINUE
     every: Duration = timedelta(seconds=1)
     failures: int = 1
+    source: Source = RouterSource()
+    undecided: Undecided = Undecided()
     on_crash: Literal["undo", "resume"] = "undo"
 
 
