@@ -75,6 +75,9 @@ class FairdeployError(Exception):
     retryable: bool = False
     """Whether the same call may succeed later without a change by the caller."""
 
+    retry_after: float | None = None
+    """Seconds until it is worth trying again, where whoever refused has said so."""
+
 
 # Bad input: found before anything has changed.
 

@@ -121,6 +121,10 @@ TABLE: list[tuple[str, Observable, Seen, type]] = [
         Wait,
     ),
     ("ready: exited for good", READY, seen(instance(1, ready=False, state="exited")), Failed),
+    ("ready: one has died for good", READY, seen(UP[0], replicas=2), Ensure),
+    ("shift: one has died since it was ready", SHIFT, seen(UP[0], replicas=2), Ensure),
+    ("shift: the other one starts again", SHIFT, seen(UP[0], instance(2, ready=False), replicas=2), Wait),
+    ("shift: what it has already, it keeps", SHIFT, seen(UP[0], replicas=2, split=Split.all_to(NEW)), Done),
     ("shift: not yet written", SHIFT, seen(*UP), Route),
     ("shift: not yet served", SHIFT, seen(*UP, split=Split.all_to(NEW), acknowledged=False), Wait),
     ("shift: served", SHIFT, seen(*UP, split=Split.all_to(NEW)), Done),
@@ -143,6 +147,18 @@ TABLE: list[tuple[str, Observable, Seen, type]] = [
 def test_a_step_needs_what_the_look_says(step: Observable, look: Seen, wanted: type) -> None:
     """One row for each thing that a step can find."""
     assert isinstance(decide(step, FORTH, look), wanted)
+
+
+def test_a_short_list_takes_no_traffic_away() -> None:
+    """A member that a list leaves out stays one while the router finds it healthy; one that died does not."""
+    before = seen(*UP, split=Split.all_to(NEW))
+    short = replace(before, deployment=seen(UP[0], replicas=2).deployment)
+    assert short.traffic is not None
+    one = replace(short, traffic=replace(short.traffic, healthy=frozenset({"i1"})))
+    rule = Shift("s", target=SHOP.id, split=Split.all_to(NEW))
+
+    assert wanted_routes(PLAN, BASE, rule, short) == wanted_routes(PLAN, BASE, rule, before)
+    assert [m.instance for m in wanted_routes(PLAN, BASE, rule, one).pools[0].members] == ["i1"]
 
 
 def test_a_promotion_is_done_when_the_mark_is_seen() -> None:

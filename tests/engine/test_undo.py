@@ -206,7 +206,7 @@ def document(split: Split | None, instances: list[Instance], base: Base) -> Rout
     if split is None:
         return None
     model = Model(instances, base.stable)
-    situation = Situation(plan=plan_of(base, exclusive=False), base=base, rule=None)
+    situation = Situation(plan=plan_of(base, exclusive=False), base=base, rule=None, backwards=True)
     route = decide(Shift("s", target=SHOP.id, split=split), situation, model.look())
     assert isinstance(route, Route)
     return route.routes

@@ -65,7 +65,7 @@ class Fleet:
         self.journal = self.audit.watched(MemoryJournal(self.clock))
         self.programs: list[Program] = []
         self.answer = Verdict.PASS
-        self.excused: set[str] = set()
+        self.excused: set[str] = {"lost"}
         self.attention = self.rollouts = 0
 
     def begin(self) -> None:
@@ -96,7 +96,7 @@ class Fleet:
 
     def possible(self) -> set[str]:
         """Return what can happen now."""
-        names = {"deploy", "act", "command", "fault", "judge", "jump", "wait"}
+        names = {"deploy", "act", "command", "fault", "judge", "jump", "lose", "wait"}
         if self.alive():
             names |= {"kill", "kill_at_promotion", "stop", "seize"}
         if any(program.stopped for program in self.programs):
@@ -228,9 +228,21 @@ class Fleet:
         """Something is going to go wrong."""
         looks = call.endswith(("observe", "counters"))
         if kind == "odd":
-            kind, times = ("stale", 1) if looks else ("after", times)
+            # A list is seldom wrong twice in a row; and nothing stands against losing all of its instances.
+            kind = (("stale", "partial") if looks else ("twice", "lost"))[times % 2]
+            times = 1
         self.world.faults.append(Fault(call=call, kind=kind, skip=skip, times=times, seconds=seconds))  # type: ignore[arg-type]  # a Literal
         self.tell(f"fault: {self.world.faults[-1]}")
+
+    def lose(self, where: str, later: float) -> None:
+        """A node goes, and an instance with it."""
+
+        async def gone() -> None:
+            self.world.lose_one(TARGETS[where].id)
+            self.audit.note("an instance of", where, "is lost")
+
+        self.do(gone())
+        self.after(later)
 
     def judge(self, verdict: str, later: float) -> None:
         """The check answers otherwise from now on."""

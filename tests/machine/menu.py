@@ -87,11 +87,12 @@ MENU: Mapping[str, Mapping[str, Sequence[object]]] = {
     "seize": {"who": _WHO, "boundaries": tuple(range(26)), "later": _LATER},
     "fault": {
         "call": (*_EFFECTS, *_LOOKS),
-        "kind": ("before", "after", "delay", "late", "odd", "odd"),
+        "kind": ("before", "after", "delay", "late", "throttle", "odd", "odd", "odd"),
         "skip": (0, 1, 2, 3),
         "times": (1, 2, 3),
         "seconds": (0.02, 0.3, 1.5),
     },
+    "lose": {"where": ("shop", "shop", "worker"), "later": _LATER},
     "judge": {"verdict": sorted(Verdict), "later": _LATER},
     "jump": {"seconds": (-3_600.0, 60.0, 3_600.0), "later": _LATER},
     "wait": {"later": (0.3, 1.5, 4.0)},
@@ -114,7 +115,8 @@ class Happening:
 
 def drawn(chance: Random, possible: Collection[str]) -> Happening:
     """Draw one of what is possible."""
-    name = chance.choice([name for name in MENU if name in possible])
+    # What goes wrong is most of what there is to find.
+    name = chance.choice([name for name in (*MENU, "fault", "fault") if name in possible])
     return Happening(name, {each: chance.choice(values) for each, values in MENU[name].items()})
 
 

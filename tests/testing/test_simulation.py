@@ -112,15 +112,17 @@ async def test_only_drained_instances_are_stopped() -> None:
 
 
 async def test_an_older_epoch_is_fenced() -> None:
-    """Once a newer holder has acted, an older one changes nothing, on backend and router."""
+    """Once a newer holder has acted, an older one changes nothing: on the backend, and apart from it on the router."""
     backend = SimulatedBackend()
+    assert backend.router is not None
     await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence(epoch=2))
 
     with pytest.raises(Fenced, match="epoch 1, but 2"):
         await backend.ensure(TARGET, OLD.revision, OLD, 5, _fence(epoch=1))
-    assert backend.router is not None
-    with pytest.raises(Fenced):
-        await backend.router.apply(TARGET, Routes(), _fence(epoch=1))
+    await backend.router.apply(TARGET, Routes(), _fence(epoch=1))
+    await backend.router.apply(TARGET, Routes(), _fence(epoch=3))
+    with pytest.raises(Fenced, match="epoch 2, but 3"):
+        await backend.router.apply(TARGET, Routes(), _fence(epoch=2))
     assert len((await backend.observe(TARGET)).revisions[0].instances) == 1
 
 
@@ -417,3 +419,82 @@ async def test_a_program_can_die_at_an_effect() -> None:
         await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
 
     assert len((await SimulatedBackend(world).observe(TARGET)).revisions) == 1
+
+
+@pytest.mark.parametrize("call", ["backend.observe", "backend.ensure"])
+async def test_a_throttled_call_says_when_to_try_again(call: str) -> None:
+    """Until then every call of its name is refused; others go on."""
+    backend = SimulatedBackend(World(faults=[Fault(call=call, kind="throttle", seconds=10)]))
+
+    async def do() -> None:
+        if call == "backend.observe":
+            await backend.observe(TARGET)
+        else:
+            await backend.ensure(TARGET, OLD.revision, OLD, 1, _fence())
+
+    with pytest.raises(BackendError, match="throttled") as first:
+        await do()
+    await anyio.sleep(4)
+    with pytest.raises(BackendError, match="throttled") as second:
+        await do()
+    await anyio.sleep(6)
+    await do()
+
+    assert (first.value.retry_after, second.value.retry_after) == (10, 6)
+    assert backend.world.throttled == [call, call]
+
+
+async def test_an_effect_can_be_delivered_twice() -> None:
+    """The second delivery finds all done; after somebody has taken over it is refused."""
+    faults = [Fault(call="backend.ensure", kind="twice", seconds=5, times=2)]
+    backend = SimulatedBackend(World(faults=faults))
+    await backend.ensure(TARGET, OLD.revision, OLD, 2, _fence())
+    async with anyio.create_task_group() as tasks:
+
+        async def late() -> None:
+            with pytest.raises(Fenced):
+                await backend.ensure(TARGET, OLD.revision, OLD, 3, _fence())
+
+        tasks.start_soon(late)
+        await anyio.sleep(1)
+        await backend.quiesce(TARGET, frozenset(), _fence(epoch=2))
+
+    assert [effect.changed for effect in backend.world.effects] == [True, False, True, False]
+    assert len((await backend.observe(TARGET)).revisions[0].instances) == 3
+
+
+async def test_capacity_can_be_lost() -> None:
+    """An instance dies for good with what is in flight on it, but never the last one that is ready."""
+    world = World(demand=Demand(rate=100, low_ms=1_000, high_ms=2_000))
+    backend = await _serving(world)
+    world.faults.append(Fault(call="backend.quiesce", kind="lost", times=5))
+    await anyio.sleep(5)
+    for _ in range(5):
+        await backend.quiesce(TARGET, frozenset(), _fence())
+    await anyio.sleep(5)
+    revision = (await backend.observe(TARGET)).revisions[0]
+
+    assert (revision.replicas, len(revision.instances), len(revision.ready)) == (2, 1, 1)
+    assert {loss.cause for loss in world.losses} == {"lost"}
+
+
+async def test_a_list_can_lack_a_part() -> None:
+    """Some instances are left out once, by backend and router alike, and some revisions of the counters."""
+    calls = ("backend.observe", "router.observe", "router.counters")
+    world = World(demand=Demand(rate=100))
+    backend = await _serving(world)
+    assert backend.router is not None
+    await anyio.sleep(5)
+    world.faults.extend(Fault(call=call, kind="partial") for call in calls)
+    seen = []
+    for _ in range(2):
+        deployment = await backend.observe(TARGET)
+        traffic = await backend.router.observe(TARGET)
+        counters = await backend.router.counters(TARGET)
+        seen.append((len(deployment.revisions[0].instances), len(traffic.healthy), len(counters)))
+
+    (some, healthy, counted), whole = seen
+    assert whole == (2, 2, 1)
+    assert some < 2
+    assert healthy < 2
+    assert counted == 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TypeAlias, assert_never, final
 
 from fairdeploy.engine.world import Seen, wanted_routes
 from fairdeploy.model import (
     MATCH_STABLE,
+    WHOLE,
     AwaitReady,
     Base,
     Drain,
@@ -199,6 +201,8 @@ def _ready(step: AwaitReady, situation: Situation, seen: Seen) -> Decision:
         if failed:
             return failed
     wanted = max(1, revision.replicas)
+    if len(revision.active) < revision.replicas:
+        return Ensure(step.revision, revision.replicas)  # one has died for good since it was started
     release = situation.plan.releases.get(step.revision)
     if not situation.routed or (release is not None and not release.serves):
         if len(revision.ready) >= wanted:
@@ -257,12 +261,33 @@ def _shifted(step: Shift, situation: Situation, seen: Seen) -> Decision:
     nothing_left = situation.backwards and situation.base.stable is None and step.split is None
     if nothing_left and not seen.deployment.revisions:
         return Done("nothing to route") if seen.traffic is None or seen.traffic.written is None else Forget()
+    if not situation.backwards and (lack := _lack(step, situation, seen)) is not None:
+        return lack
     routes = wanted_routes(situation.plan, situation.base, step, seen)
     if seen.traffic is None or seen.traffic.written != routes:
         return Route(routes)
     if not seen.traffic.acknowledged:
         return Wait("the router has not yet taken the document")
     return Done(str(step.split) if step.split else "no traffic")
+
+
+def _lack(step: Shift, situation: Situation, seen: Seen) -> Decision | None:
+    """Return what is needed first, if a revision that is to get more has lost capacity since it was ready."""
+    if step.split is None or seen.traffic is None:
+        return None
+    before, size = seen.traffic.split, situation.base.target.replicas or 1
+    for revision, share in step.split.shares.items():
+        if before is not None and share <= before.share(revision):
+            continue
+        now = seen.revision(revision)
+        # A share is rounded to basis points: a hundredth of an instance is no lack.
+        wanted = max(1, min(now.replicas, ceil(share * size / WHOLE - 0.01)))
+        able = [instance for instance in now.ready if instance.id in seen.traffic.healthy]
+        if len(able) < wanted and len(now.active) < now.replicas:
+            return Ensure(revision, now.replicas)
+        if len(able) < wanted:
+            return Wait(f"{revision} has {len(able)} of {wanted} instances ready for {share / 100:g} %")
+    return None
 
 
 def surplus(step: Drain, seen: Seen) -> frozenset[InstanceId]:

@@ -173,6 +173,7 @@ class _Settling:
             words = error.last_words if isinstance(error, StartError) else ()
             await self._fail(str(error).partition("\n")[0], words)
         self.asked = self.steady_since = None
+        self.pause = max(self.pause, error.retry_after or 0.0)
         self.last = str(error)
         if str(error) != self.trouble:
             self.trouble = str(error)

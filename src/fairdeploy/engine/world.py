@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -100,13 +101,30 @@ def wanted_routes(plan: Plan, base: Base, rule: Shift | None, seen: Seen) -> Rou
 
 def _pool(plan: Plan, revision: RevisionId, seen: Seen) -> Pool:
     written = seen.traffic.written.pool(revision) if seen.traffic and seen.traffic.written else None
-    members_before = {member.instance for member in written.members} if written else set()
-    members = tuple(
-        Member(instance.id, instance.address)
+    before = {member.instance: member for member in written.members} if written else {}
+    members = {
+        instance.id: Member(instance.id, instance.address)
         for instance in seen.revision(revision).active
         if instance.address is not None
-        and (instance.ready or (instance.id in members_before and instance.state != "exited"))
-    )
+        and (instance.ready or (instance.id in before and instance.state != "exited"))
+    }
+    if missing := _missing(seen, revision, before):
+        members = {
+            **{i: members.get(i, before[i]) for i in before if i in members or i in missing},
+            **members,
+        }
     release = plan.releases.get(revision)
     probe: Probe | None = release.probes.readiness if release else (written.probe if written else None)
-    return Pool(revision, members, probe)
+    return Pool(revision, tuple(members.values()), probe)
+
+
+def _missing(seen: Seen, revision: RevisionId, before: Mapping[InstanceId, Member]) -> frozenset[InstanceId]:
+    """Return members that a list leaves out though the router still finds them healthy.
+
+    Either they have died just now, and the router will say so, or a page of the list is missing:
+    traffic is not taken from what answers because of one short list.
+    """
+    of = seen.revision(revision)
+    if seen.traffic is None or len(of.instances) >= of.replicas:
+        return frozenset()
+    return seen.traffic.healthy & (set(before) - {instance.id for instance in of.instances})

@@ -80,7 +80,7 @@ class Audit:
         self._world = world
         self._stories: dict[RolloutId, _Story] = {}
         self._answers: dict[str, Verdict] = {}
-        self._epochs: dict[TargetId, int] = {}
+        self._epochs: dict[tuple[TargetId, str], int] = {}
         self._acting: dict[TargetId, list[RolloutId]] = {}
         self._jobs: set[str] = set()
         self._log: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=_TRACE)
@@ -127,10 +127,12 @@ class Audit:
         if when == "before":
             return
         self.note(effect.name, effect.key, f"(epoch {effect.epoch})", effect.detail)
-        newest = self._epochs.get(effect.target, 0)
+        # Backend and router keep their epochs apart: one may not know yet what the other knows.
+        part = (effect.target, effect.name.partition(".")[0])
+        newest = self._epochs.get(part, 0)
         if effect.epoch < newest:
             self._complain(f"I4: {effect.name} of epoch {effect.epoch} was applied after one of {newest}")
-        self._epochs[effect.target] = max(newest, effect.epoch)
+        self._epochs[part] = max(newest, effect.epoch)
         rollout = effect.key.partition(":")[0]
         acting = self._acting.setdefault(effect.target, [])
         if rollout in acting[:-1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import anyio
@@ -78,15 +79,16 @@ class SimulatedBackend:
             BackendError: By a fault.
         """
         name = "backend.observe"
-        fault = self.world.fault(name)
-        await checkpoint()
-        if fault is not None and fault.kind in {"delay", "late"}:
+        fault = await self.world.troubled(name)
+        if fault is not None and fault.kind == "delay":
             await anyio.sleep(fault.seconds)
-        if fault is not None and fault.kind in {"before", "after"}:
-            raise self.world.error(name, fault.kind)
+        if fault is not None and fault.kind == "after":
+            raise self.world.error(name, "after")
         if fault is not None and fault.kind == "stale" and target.id in self._last_seen:
             return self._last_seen[target.id]
         self._last_seen[target.id] = self._look(target)
+        if fault is not None and fault.kind == "partial":
+            return self._partly(self._last_seen[target.id])
         return self._last_seen[target.id]
 
     async def check(self, target: Target, release: Release) -> None:  # noqa: ARG002 -- nothing is missing here
@@ -230,6 +232,16 @@ class SimulatedBackend:
         words = self.world.behaviour(revision).last_words[-lines:] if lines > 0 else ()
         place = self.world.place(target.id)
         return {machine.id: words for machine in place.running(revision)}
+
+    def _partly(self, whole: Deployment) -> Deployment:
+        shown = set(self.world.part_of(i.id for each in whole.revisions for i in each.instances))
+        return replace(
+            whole,
+            revisions=tuple(
+                replace(each, instances=tuple(i for i in each.instances if i.id in shown))
+                for each in whole.revisions
+            ),
+        )
 
     def _look(self, target: Target) -> Deployment:
         return self.world.place(target.id).look(target.id, self.world.now())

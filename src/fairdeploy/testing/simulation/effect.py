@@ -9,7 +9,7 @@ from fairdeploy.model import InstanceId, TargetId
 
 __all__ = ["Cause", "Effect", "Loss"]
 
-Cause: TypeAlias = Literal["stopped", "crashed", "not_ready", "no_member"]
+Cause: TypeAlias = Literal["stopped", "crashed", "lost", "not_ready", "no_member"]
 """Why a request was lost; see `Loss`."""
 
 
@@ -47,6 +47,7 @@ class Loss:
         target: Where.
         instance: Where it was sent; empty if nowhere.
         cause: ``stopped``: its instance was stopped in the middle; ``crashed``: it crashed;
+            ``lost``: it died for good;
             ``not_ready``: it was sent to an instance that did not listen; ``no_member``: the
             revision had no healthy member.
     """

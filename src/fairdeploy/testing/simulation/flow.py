@@ -133,11 +133,11 @@ class Flow:
         """Return how many of them are streams."""
         return sum(stream for *_, stream in self._under_way)
 
-    def cut(self, machine: Machine, now: float, *, crashed: bool) -> None:
+    def cut(self, machine: Machine, now: float, cause: Cause) -> None:
         """Lose what is under way on an instance."""
         kept = [each for each in self._under_way if each[2] != machine.id]
         for _ in range(len(self._under_way) - len(kept)):
-            self._lose(now, "crashed" if crashed else "stopped", machine.id)
+            self._lose(now, cause, machine.id)
         self._under_way = kept
         heapq.heapify(self._under_way)
 
@@ -179,8 +179,8 @@ class Flow:
     def _send(self, now: float, revision: RevisionId, instance: InstanceId) -> None:
         machine = self._machines.get(instance)
         ends = machine.ready_until(now) if machine is not None else None
-        if ends is None:
-            self._lose(now, "not_ready", instance)
+        if machine is None or ends is None:
+            self._lose(now, "lost" if machine is not None and machine.lost else "not_ready", instance)
             return
         demand, chance = self._demand, self._chance.random
         stream = demand.stream_share > 0 and chance() < demand.stream_share

@@ -24,6 +24,7 @@ class Machine:
     address: str | None
     quiescing: bool = False
     stopped_at: float = inf
+    lost: bool = False
     spans: list[tuple[float, float]] = field(default_factory=list)
     crashes: list[float] = field(default_factory=list)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, final
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from fairdeploy.model import Counters, InstanceId, RevisionId, Target, TargetId
     from fairdeploy.protocols import Fence
     from fairdeploy.testing.simulation.fault import Fault
-    from fairdeploy.testing.simulation.world import Place, World
+    from fairdeploy.testing.simulation.place import Place
+    from fairdeploy.testing.simulation.world import World
 
 __all__ = ["ROUTER_ABILITIES", "SimulatedRouter"]
 
@@ -65,6 +67,8 @@ class SimulatedRouter:
         if fault is not None and fault.kind == "stale" and target.id in self._last_seen:
             return self._last_seen[target.id]
         self._last_seen[target.id] = self._look(target.id)
+        if fault is not None and fault.kind == "partial":
+            return self._partly(self._last_seen[target.id])
         return self._last_seen[target.id]
 
     async def check(self, target: Target) -> None:  # noqa: ARG002 -- no endpoint is taken here
@@ -106,6 +110,8 @@ class SimulatedRouter:
             return self._last_counted[target.id]
         self._world.now()
         self._last_counted[target.id] = self._world.place(target.id).flow.counters()
+        if fault is not None and fault.kind == "partial":
+            return dict(sorted(self._world.part_of(self._last_counted[target.id].items())))
         return self._last_counted[target.id]
 
     async def remove(self, target: Target, fence: Fence) -> None:
@@ -127,13 +133,21 @@ class SimulatedRouter:
         await self._world.call("router.remove", effect, act)
 
     async def _read(self, name: str) -> Fault | None:
-        fault = self._world.fault(name)
-        await checkpoint()
-        if fault is not None and fault.kind in {"delay", "late"}:
+        fault = await self._world.troubled(name)
+        if fault is not None and fault.kind == "delay":
             await anyio.sleep(fault.seconds)
-        if fault is not None and fault.kind in {"before", "after"}:
-            raise self._world.error(name, fault.kind)
+        if fault is not None and fault.kind == "after":
+            raise self._world.error(name, "after")
         return fault
+
+    def _partly(self, traffic: Traffic) -> Traffic:
+        shown = frozenset(self._world.part_of(sorted(traffic.healthy | set(traffic.in_flight or ()))))
+        counts = traffic.in_flight
+        return replace(
+            traffic,
+            healthy=traffic.healthy & shown,
+            in_flight=None if counts is None else {each: counts[each] for each in counts if each in shown},
+        )
 
     def _look(self, target: TargetId) -> Traffic:
         place = self._world.place(target)
@@ -164,7 +178,8 @@ def _without_capacity(world: World, place: Place, target: Target, routes: Routes
     said = []
     for revision, share in routes.split.shares.items():
         pool = routes.pool(revision)
-        able = sum(member.instance in seen for member in (pool.members if pool else ()))
+        members = pool.members if pool else ()
+        able = sum(m.instance in seen or world.just_lost(place, m.instance) for m in members)
         grows = old is None or share > old.share(revision)
         # A share is rounded to basis points: a hundredth of an instance is no lack.
         wanted = max(1, ceil(share * (target.replicas or 1) / WHOLE - 0.01)) if grows else 1

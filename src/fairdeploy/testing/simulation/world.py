@@ -2,103 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import random
+from dataclasses import replace
 from itertools import count
 from math import inf
-from typing import TYPE_CHECKING, Literal, TypeAlias, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, final
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from fairdeploy.errors import BackendError, Fenced, RouterError
-from fairdeploy.model import Deployment, InstanceId, Release, Revision, RevisionId, Routes, TargetId
+from fairdeploy.model import InstanceId, RevisionId, TargetId
 from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.simulation.behaviour import Behaviour, Demand
 from fairdeploy.testing.simulation.effect import Effect, Loss
+from fairdeploy.testing.simulation.fault import Fault
 from fairdeploy.testing.simulation.flow import Flow, Serving
 from fairdeploy.testing.simulation.machine import Machine
+from fairdeploy.testing.simulation.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fairdeploy.model import Target
     from fairdeploy.protocols import Clock, Fence
-    from fairdeploy.testing.simulation.fault import Fault
 
-__all__ = ["Hook", "Place", "World"]
+__all__ = ["Hook", "World"]
+
+T = TypeVar("T")
 
 Hook: TypeAlias = "Callable[[Literal['before', 'after'], Effect], None]"
 """Called around every effect. What it raises leaves the call: the way to die at a boundary."""
-
-
-@final
-@dataclass(slots=True, kw_only=True)
-class Place:
-    """What is there of one target."""
-
-    flow: Flow
-    machines: dict[InstanceId, Machine]
-    epoch: int = 0
-    stable: RevisionId | None = None
-    replicas: dict[RevisionId, int] = field(default_factory=dict)
-    releases: dict[RevisionId, Release] = field(default_factory=dict)
-    documents: list[tuple[float, Routes]] = field(default_factory=list)
-    jobs: dict[str, float] = field(default_factory=dict)
-    _looked: tuple[float, Deployment] | None = None
-
-    def changed(self) -> None:
-        """Look anew from now on: somebody acted, or an instance came or went."""
-        self._looked = None
-        self.flow.changed()
-
-    def look(self, target: TargetId, now: float) -> Deployment:
-        """Return what is there, as a backend sees it."""
-        if self._looked is None or now >= self._looked[0] or self._looked[1].stable != self.stable:
-            running = self.running()
-            revisions = tuple(
-                Revision(
-                    revision,
-                    replicas=replicas,
-                    instances=tuple(machine.seen(now) for machine in running if machine.revision == revision),
-                )
-                for revision, replicas in self.replicas.items()
-            )
-            until = min((machine.steady_until(now) for machine in running), default=inf)
-            self._looked = until, Deployment(target, revisions=revisions, stable=self.stable)
-        return self._looked[1]
-
-    @property
-    def written(self) -> Routes | None:
-        """The routing document last written."""
-        return self.documents[-1][1] if self.documents else None
-
-    def served(self, at: float) -> Routes | None:
-        """Return the routing document in force at a moment."""
-        return next((routes for since, routes in reversed(self.documents) if since <= at), None)
-
-    def serving(self, at: float, late: float) -> Serving:
-        """Return by what requests are routed at a moment, by a router that sees instances so many seconds late."""
-        routes = self.served(at)
-        until = min((since for since, _ in self.documents if since > at), default=inf)
-        if routes is None or routes.split is None:
-            return Serving(shares=None, members={}, until=until)
-        members = {}
-        for pool in routes.pools:
-            known = [self.machines[m.instance] for m in pool.members if m.instance in self.machines]
-            members[pool.revision] = tuple(machine.id for machine in known if machine.ready(at - late))
-            for machine in known:
-                until = min(until, machine.steady_until(at - late) + late)
-                if at < machine.stopped_at + late:
-                    until = min(until, machine.stopped_at + late)
-        return Serving(shares=routes.split.shares, members=members, until=until)
-
-    def running(self, revision: RevisionId | None = None) -> list[Machine]:
-        """Return the instances that were not stopped, oldest first."""
-        return [
-            m
-            for m in self.machines.values()
-            if m.stopped_at == inf and (revision is None or revision == m.revision)
-        ]
 
 
 @final
@@ -140,8 +74,12 @@ class World:
         self.seed = seed
         self.effects: list[Effect] = []
         self.violations: list[str] = []
+        self.throttled: list[str] = []
         self.places: dict[TargetId, Place] = {}
         self.faults = list(faults)
+        self._throttled: dict[str, float] = {}
+        self._called_at = 0.0
+        self._chance = random.Random(f"{seed}/faults")  # noqa: S311 -- simulated chance, not secrecy
         self._numbers = count(1)
 
     # What is so.
@@ -198,7 +136,30 @@ class World:
             if machine is not None:
                 machine.crash(now, self.behaviour(machine.revision))
                 place.changed()
-                place.flow.cut(machine, now, crashed=True)
+                place.flow.cut(machine, now, "crashed")
+
+    def lose(self, instance: InstanceId) -> None:
+        """Let an instance die for good, and with it what is in flight on it: its node has gone."""
+        now = self.now()
+        for place in self.places.values():
+            machine = place.machines.get(instance)
+            if machine is not None and machine.stopped_at == inf:
+                machine.stopped_at, machine.lost = now, True
+                place.changed()
+                place.flow.cut(machine, now, "lost")
+
+    def lose_one(self, target: TargetId) -> None:
+        """Let an instance of a target die for good; one that leaves another of its revision ready, or none."""
+        now = self.now()
+        able = [m for m in self.place(target).running() if m.ready(now) and not m.quiescing]
+        spare = [m for m in able if sum(other.revision == m.revision for other in able) > 1]
+        if spare:
+            self.lose(self._chance.choice(spare).id)
+
+    def part_of(self, things: Iterable[T]) -> list[T]:
+        """Return what a list shows of which a page is missing: not all, if there is anything."""
+        whole = list(things)
+        return self._chance.sample(whole, self._chance.randrange(len(whole))) if whole else []
 
     # What programs do.
 
@@ -225,7 +186,7 @@ class World:
                 break
         machine.stopped_at = now
         place.changed()
-        place.flow.cut(machine, now, crashed=False)
+        place.flow.cut(machine, now, "stopped")
 
     async def call(self, name: str, effect: Effect, act: Callable[[], bool]) -> None:
         """Carry out an effect, fenced and logged, with whatever goes wrong with it.
@@ -235,26 +196,60 @@ class World:
             BackendError: By a fault.
             RouterError: By a fault.
         """
+        fault = await self.troubled(name)
+        if self.hook is not None:
+            self.hook("before", effect)
+        self._deliver(effect, act)
+        match fault:
+            case Fault(kind="delay"):
+                await anyio.sleep(fault.seconds)
+            case Fault(kind="twice"):
+                await anyio.sleep(fault.seconds)
+                self._deliver(effect, act)
+            case Fault(kind="lost"):
+                self.lose_one(effect.target)
+            case Fault(kind="after"):
+                raise self.error(name, "after")
+            case _:
+                pass
+
+    async def troubled(self, name: str) -> Fault | None:
+        """Pass what goes wrong before a call, and return what is to go wrong with it.
+
+        Raises:
+            BackendError: By a fault.
+            RouterError: By a fault.
+        """
         fault = self.fault(name)
         await checkpoint()
         if fault is not None and fault.kind == "late":
             await anyio.sleep(fault.seconds)
+        now = self.clock.monotonic()
+        if fault is not None and fault.kind == "throttle":
+            self._throttled[name] = now + fault.seconds
+        left = self._throttled.get(name, now) - now
+        if left > 0:
+            self.throttled.append(name)
+            raise self.error(name, "before", retry_after=left)
         if fault is not None and fault.kind == "before":
             raise self.error(name, "before")
-        if self.hook is not None:
-            self.hook("before", effect)
+        return fault
+
+    def _deliver(self, effect: Effect, act: Callable[[], bool]) -> None:
         self._fence(effect)
         at = self.now()
+        self._called_at = effect.at
         changed = act()
         self.place(effect.target).changed()
         done = replace(effect, at=at, changed=changed)
         self.effects.append(done)
         if self.hook is not None:
             self.hook("after", done)
-        if fault is not None and fault.kind == "delay":
-            await anyio.sleep(fault.seconds)
-        if fault is not None and fault.kind == "after":
-            raise self.error(name, "after")
+
+    def just_lost(self, place: Place, instance: InstanceId) -> bool:
+        """Whether an instance has died while the present call was under way: nobody could know."""
+        machine = place.machines.get(instance)
+        return machine is not None and machine.lost and machine.stopped_at >= self._called_at
 
     def effect(self, name: str, target: TargetId, fence: Fence, detail: str) -> Effect:
         """Return an effect that is about to happen."""
@@ -278,18 +273,24 @@ class World:
         return None
 
     @staticmethod
-    def error(name: str, when: str) -> BackendError | RouterError:
+    def error(name: str, when: str, *, retry_after: float | None = None) -> BackendError | RouterError:
         """Return what a fault raises."""
         message = f"simulated: {name} failed {when} its effect: try it again"
-        return RouterError(message) if name.startswith("router.") else BackendError(message)
+        if retry_after is not None:
+            message = f"simulated: {name} is throttled: try it again in {retry_after:g} s"
+        error = RouterError(message) if name.startswith("router.") else BackendError(message)
+        error.retry_after = retry_after
+        return error
 
     def _fence(self, effect: Effect) -> None:
-        place = self.place(effect.target)
-        if effect.epoch < place.epoch:
+        # Backend and router each keep the newest epoch that they have seen, as real ones do.
+        part, epochs = effect.name.partition(".")[0], self.place(effect.target).epochs
+        seen = epochs.get(part, 0)
+        if effect.epoch < seen:
             raise Fenced(
-                f"{effect.name} on {effect.target!r} has epoch {effect.epoch}, but {place.epoch} was seen: stop, another holder acts"
+                f"{effect.name} on {effect.target!r} has epoch {effect.epoch}, but {seen} was seen: stop, another holder acts"
             )
-        place.epoch = effect.epoch
+        epochs[part] = effect.epoch
 
     def _new_place(self, target: TargetId) -> Place:
         machines: dict[InstanceId, Machine] = {}
