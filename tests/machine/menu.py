@@ -100,6 +100,10 @@ MENU: Mapping[str, Mapping[str, Sequence[object]]] = {
 """By name of a method of `Fleet`: its arguments, and what each can be."""
 
 
+_OFTEN = ("deploy", "fault", "fault", "seize", "seize")
+"""What there is most to find by comes more often."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One thing that happens."""
@@ -115,8 +119,7 @@ class Happening:
 
 def drawn(chance: Random, possible: Collection[str]) -> Happening:
     """Draw one of what is possible."""
-    # What goes wrong is most of what there is to find.
-    name = chance.choice([name for name in (*MENU, "fault", "fault") if name in possible])
+    name = chance.choice([name for name in (*MENU, *_OFTEN) if name in possible])
     return Happening(name, {each: chance.choice(values) for each, values in MENU[name].items()})
 
 

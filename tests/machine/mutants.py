@@ -50,7 +50,7 @@ def _no_data_is_a_pass(patch: pytest.MonkeyPatch) -> None:
         result = judge(*evidence)  # type: ignore[arg-type]  # as they came
         return replace(result, verdict=Verdict.PASS) if result.verdict is Verdict.NO_DATA else result
 
-    patch.setattr("fairdeploy.engine.guards.judge", hopeful)
+    patch.setattr("fairdeploy.engine.comparing.judge", hopeful)
 
 
 def _stale_epoch_accepted(patch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def _back_after_the_point_of_no_return(patch: pytest.MonkeyPatch) -> None:
 
 
 MUTANTS = {
-    "shift before ready": Mutant(("I1",), _shift_before_ready),
+    "shift before ready": Mutant(("I1", "I8"), _shift_before_ready),
     "drain skipped": Mutant(("I2", "I10"), _drain_skipped),
     "no data is a pass": Mutant(("I3",), _no_data_is_a_pass),
     "stale epoch accepted": Mutant(("I4", "I7"), _stale_epoch_accepted),

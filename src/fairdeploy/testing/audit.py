@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         RolloutId,
         RolloutResult,
         Settled,
+        Step,
         TargetId,
     )
     from fairdeploy.protocols import HealthCheck, Journal, Lease, RolloutInfo, Subject
@@ -59,10 +60,20 @@ class _Story:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     at_promotion: dict[str, Verdict] | None = None
     undoing: bool = False
+    last_at: float = 0.0
+
+    @property
+    def touched(self) -> set[TargetId]:
+        steps = [self.plan.step(step) for step in self.intended]
+        return {target for step in steps for target in _targets(step)}
 
     @property
     def promoting(self) -> bool:
         return self.at_promotion is not None
+
+
+def _targets(step: Step) -> tuple[TargetId, ...]:
+    return tuple(target for target, _ in step.targets) if isinstance(step, Promote) else (step.target,)
 
 
 @final
@@ -155,6 +166,8 @@ class Audit:
         """Take in a record that is durable now."""
         story = self._stories[rollout]
         self.note(rollout, record)
+        if not isinstance(record, Ended):
+            story.last_at = self._world.clock.monotonic()
         match record:
             case Intended(phase="do"):
                 self._intended(rollout, story, record.step)
@@ -212,7 +225,7 @@ class Audit:
         promoted = {target for target, _ in point.targets} if point is not None else set()
         for base in story.plan.bases:
             if not result.promoted:
-                self._is_back(rollout, base)
+                self._is_back(rollout, story, base)
             elif base.target.id in promoted:
                 self._is_promoted(rollout, base)
 
@@ -237,7 +250,7 @@ class Audit:
         if not any(machine.ready(now) for machine in place.running(base.candidate)):
             self._complain(f"I8: {rollout!r} promoted, and no instance of {base.candidate!r} is ready")
 
-    def _is_back(self, rollout: RolloutId, base: Base) -> None:
+    def _is_back(self, rollout: RolloutId, story: _Story, base: Base) -> None:
         place, now = self._world.place(base.target.id), self._world.now()
         if place.stable != base.stable:
             self._complain(f"I5: {rollout!r} went back, but {place.stable!r} is stable, not {base.stable!r}")
@@ -248,7 +261,10 @@ class Audit:
                 self._complain(
                     f"I5: {rollout!r} went back, but the router serves by {split}, not {base.split}"
                 )
-        if base.stable and len(place.running(base.stable)) < base.replicas:
+        # What dies after the last look at it is nobody's fault, nor what died where nothing was done.
+        gone = [m for m in place.machines.values() if m.lost and m.stopped_at >= story.last_at]
+        left = len(place.running(base.stable)) + len(gone)
+        if base.stable and base.target.id in story.touched and left < base.replicas:
             self._complain(f"I5: {rollout!r} went back, but stable is short of {base.replicas} instances")
         ours = base.candidate not in {None, base.stable, *base.revisions}
         if ours and place.running(base.candidate):
