@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fairdeploy.engine.charting import Charts, chart_of, charts
 from fairdeploy.engine.deployer import Deployer
 from fairdeploy.engine.retention import prune
 from fairdeploy.engine.rollout import Events, Rollout
 from fairdeploy.engine.status import Status
 
 __all__ = ["Deployer", "Events", "Rollout", "Status", "prune"]
+__all__ = ["Charts", "Deployer", "Events", "Rollout", "Status", "chart_of", "charts"]

@@ -23,12 +23,13 @@ _LEAST, _MOST = 40, 110
 # the colour-blind (Okabe and Ito's palette); the sign and the word beside it say the same.
 _EDGES: dict[Mark, str] = {"good": "#009E73", "bad": "#D55E00", "care": "#E69F00", "open": "#56B4E9"}
 _CSS = (
-    ".fairdeploy-sheet{font-size:1em;max-width:60em;color:inherit}"
+    ".fairdeploy-sheet{font-size:1em;max-width:60em;color:inherit;margin:.6em 0}"
     ".fairdeploy-sheet table{border-collapse:collapse;width:100%;table-layout:auto;color:inherit;background:transparent}"
     ".fairdeploy-sheet caption{text-align:left;font-weight:bold;padding:.3em 0;color:inherit}"
     ".fairdeploy-sheet th,.fairdeploy-sheet td{text-align:left!important;vertical-align:top;padding:.35em .7em;"
-    "border-bottom:1px solid rgba(128,128,128,.35);overflow-wrap:anywhere;background:transparent!important}"
-    ".fairdeploy-sheet th[scope=row]{font-weight:normal;min-width:7em}"
+    "border-bottom:1px solid rgba(128,128,128,.35);background:transparent!important}"
+    ".fairdeploy-sheet th[scope=row]{font-weight:normal;max-width:14em;overflow-wrap:break-word}"
+    ".fairdeploy-sheet td.says{overflow-wrap:anywhere;width:65%}"
     ".fairdeploy-sheet td.mark{white-space:nowrap;border-left:.3em solid}"
     ".fairdeploy-sheet .more{display:block;opacity:.8;font-size:.92em;margin-top:.15em}"
 )
@@ -121,9 +122,7 @@ class Sheet:
     def html(self) -> str:
         """Return the report for a notebook: escaped, for every theme, with sign and word beside the colour."""
         body = "".join(_html(row) for row in self.rows)
-        about = any(row.about for row in self.rows)
-        heads = ["", *(["About"] if about else []), "What", "Found"]
-        head = "".join(f'<th scope="col">{title}</th>' for title in heads)
+        head = "".join(f'<th scope="col">{title}</th>' for title in ("State", "What", "Found"))
         table = (
             f"<table><caption>{escape(clean(self.title))}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -136,8 +135,9 @@ class Sheet:
 
 def _html(row: Row) -> str:
     more = "".join(f'<span class="more">{escape(clean(each))}</span>' for each in row.more)
-    about = f"<td>{escape(clean(row.about))}</td>" if row.about else ""
+    about = f'<span class="more">{escape(clean(row.about))}</span>' if row.about else ""
     return (
         f'<tr><td class="mark" style="border-left-color:{_EDGES[row.mark]}">{_SIGNS[row.mark]} {escape(row.word)}</td>'
-        f'{about}<th scope="row">{escape(clean(row.name))}</th><td>{escape(clean(row.says))}{more}</td></tr>'
+        f'<th scope="row">{escape(clean(row.name))}{about}</th>'
+        f'<td class="says">{escape(clean(row.says))}{more}</td></tr>'
     )

@@ -65,6 +65,17 @@ class CheckResult:
         """Whether the verdict is a pass."""
         return self.verdict is Verdict.PASS
 
+    def __rich__(self) -> object:
+        """Return the result for rich's console, with the figures behind it."""
+        from fairdeploy.model import verdict_text  # noqa: PLC0415 - text is built on demand
+
+        return verdict_text.of_result(self).rich()
+
+    def _repr_html_(self) -> str:
+        from fairdeploy.model import verdict_text  # noqa: PLC0415 - text is built on demand
+
+        return verdict_text.of_result(self).html()
+
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +91,20 @@ class HealthStatus:
     healthy: bool
     checks: dict[str, CheckResult] = field(default_factory=dict)
     timestamp: datetime = field(default_factory=_now)
+
+    def __str__(self) -> str:
+        """Return the status as text, what is wrong first."""
+        from fairdeploy.model import verdict_text  # noqa: PLC0415 - text is built on demand
+
+        return verdict_text.of_status(self).text()
+
+    def __rich__(self) -> object:
+        """Return the status for rich's console."""
+        from fairdeploy.model import verdict_text  # noqa: PLC0415 - text is built on demand
+
+        return verdict_text.of_status(self).rich()
+
+    def _repr_html_(self) -> str:
+        from fairdeploy.model import verdict_text  # noqa: PLC0415 - text is built on demand
+
+        return verdict_text.of_status(self).html()
