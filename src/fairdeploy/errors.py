@@ -13,7 +13,8 @@
     │   ├── StalePlan                      the target has moved since the plan was made
     │   ├── LeaseHeld                      another rollout acts on the target
     │   ├── ValidationError                something critical was found before anything moved; carries the report
-    │   └── Unbound                        a check or secret that the plan names is not given
+    │   ├── Unbound                        a check or secret that the plan names is not given
+    │   └── ConsentRequired                rows would be lost, and nobody has agreed; carries the report
     ├── Fenced                             a newer holder has taken over; this one must stop
     ├── JournalError                       the durable record cannot be read or written
     │   └── RecordError                    a record that this version does not understand
@@ -21,6 +22,8 @@
     │   ├── StartError                     an instance did not come up; carries its last words
     │   └── StateError                     the state folder is unusable or from elsewhere
     ├── RouterError                        traffic could not be read or changed
+    ├── DatabaseError                      a database could not be read, backed up or changed
+    │   └── BackupError                    a backup that cannot be trusted
     ├── MetricsError                       a source of metrics has no answer, or none that can be used
     ├── KnowledgeError                     a source of knowledge has no answer
     ├── DeadlineExceeded                   a phase did not finish in its time
@@ -38,11 +41,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fairdeploy.model.loss import LossReport
     from fairdeploy.model.result import RolloutResult
     from fairdeploy.model.validation import ValidationResult
 
 __all__ = [
     "BackendError",
+    "BackupError",
+    "ConsentRequired",
+    "DatabaseError",
     "DeadlineExceeded",
     "DeploymentError",
     "FairdeployError",
@@ -143,6 +150,19 @@ class ValidationError(Refused):
 # While acting.
 
 
+class ConsentRequired(Refused):
+    """Rows would be lost and nobody has agreed to that. Nothing has changed.
+
+    Attributes:
+        report: What would be lost; agree by its ``digest``.
+    """
+
+    def __init__(self, message: str, report: LossReport) -> None:
+        """Carry the report, so that a caller can show it."""
+        self.report = report
+        super().__init__(message)
+
+
 class Fenced(FairdeployError):
     """A newer holder has taken the target over; whoever sees this stops at once."""
 
@@ -191,6 +211,14 @@ class RouterError(FairdeployError):
     """The router could not be read, or refused a configuration."""
 
     retryable = True
+
+
+class DatabaseError(FairdeployError):
+    """A database could not be read, backed up or changed; the message says what state it is in."""
+
+
+class BackupError(DatabaseError):
+    """A backup that cannot be restored, or does not hold what it should."""
 
 
 class MetricsError(FairdeployError):

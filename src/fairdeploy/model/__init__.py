@@ -28,6 +28,8 @@ from fairdeploy.model.check import (
 )
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
 from fairdeploy.model.guard import CONVICTING, SHARED, WARNING, Guard
+from fairdeploy.model.guard import CONVICTING, SHARED, Guard
+from fairdeploy.model.loss import LossReport, TableLoss
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
 from fairdeploy.model.power import Detection, Power, Stage
 from fairdeploy.model.probe import CommandProbe, HTTPProbe, Probe, Probes, TCPProbe
@@ -86,6 +88,7 @@ __all__ = [
     "SHARED",
     "TLS",
     "WARNING",
+    "TableLoss",
     "WHOLE",
     "Action",
     "Asked",
@@ -128,6 +131,7 @@ __all__ = [
     "Judged",
     "Latency",
     "LatencyComparison",
+    "LossReport",
     "Member",
     "Mirror",
     "OIDCCheck",

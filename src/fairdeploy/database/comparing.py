@@ -1,0 +1,164 @@
+"""What two databases hold that the other does not: exact, row by row, in constant memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from fairdeploy.database.connection import connected
+from fairdeploy.database.fingerprint import Table, fingerprint, tables
+from fairdeploy.errors import DatabaseError
+from fairdeploy.model import LossReport, TableLoss
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from fairdeploy.database.address import DatabaseAddress
+    from fairdeploy.database.connection import Connection
+
+__all__ = ["export_lost", "loss"]
+
+_PREFETCH: Final = 5_000
+_Row: TypeAlias = "tuple[int, str]"
+
+
+async def loss(now: DatabaseAddress, restored: DatabaseAddress, backup_id: str) -> LossReport:
+    """Return what would be lost by putting a restored database in the place of the one in use.
+
+    Freeze the database in use first: else the report is of a moment that is over.
+
+    Args:
+        now: The database in use.
+        restored: The one beside it.
+        backup_id: Named in the report.
+
+    Raises:
+        DatabaseError: If one of them cannot be read.
+    """
+    async with AsyncExitStack() as stack:
+        ours = await _reading(stack, now)
+        theirs = await _reading(stack, restored)
+        held, kept = await fingerprint(now, ours), await fingerprint(restored, theirs)
+        there = {str(table) for table in await tables(theirs)}
+        found, only = [], []
+        for table in await tables(ours):
+            if str(table) not in there:
+                count = int(held.tables[str(table)].partition(":")[0])
+                only.append(TableLoss(str(table), written=count, removed=0))
+            elif held.tables[str(table)] != kept.tables[str(table)]:
+                found.append(await _counted(table, ours, theirs))
+    return LossReport(
+        database=now.name,
+        backup=backup_id,
+        tables=tuple(found),
+        only_now=tuple(only),
+        sequences=tuple(name for name in held.ahead(kept) if name in kept.sequences),
+    )
+
+
+async def export_lost(kept: DatabaseAddress, restored: DatabaseAddress, folder: Path) -> tuple[Path, ...]:
+    """Write the rows that only the kept database has, a file of JSON lines for each table that differs.
+
+    Args:
+        kept: The database that was replaced.
+        restored: What took its place, or stands beside it.
+        folder: For the files, private to this user.
+
+    Returns:
+        The files, ``<schema>.<table>.jsonl``.
+
+    Raises:
+        DatabaseError: If one of them cannot be read, or a file cannot be written.
+    """
+    written = []
+    async with AsyncExitStack() as stack:
+        ours = await _reading(stack, kept)
+        theirs = await _reading(stack, restored)
+        there = {str(table) for table in await tables(theirs)}
+        for table in await tables(ours):
+            path = folder / f"{str(table).replace('/', '_')}.jsonl"
+            lost = _only_left(
+                _rows(ours, table, whole=True), _rows(theirs, table) if str(table) in there else _none()
+            )
+            if await _write(path, lost):
+                written.append(path)
+    return tuple(written)
+
+
+async def _reading(stack: AsyncExitStack, address: DatabaseAddress) -> Connection:
+    """Open one moment of a database."""
+    connection = await stack.enter_async_context(connected(address, read_only=True))
+    await stack.enter_async_context(connection.transaction(isolation="repeatable_read", readonly=True))
+    return connection
+
+
+async def _counted(table: Table, ours: Connection, theirs: Connection) -> TableLoss:
+    written = removed = 0
+    async for side, _ in _merged(_rows(ours, table), _rows(theirs, table)):
+        written += side < 0
+        removed += side > 0
+    return TableLoss(str(table), written=written, removed=removed)
+
+
+async def _rows(connection: Connection, table: Table, *, whole: bool = False) -> AsyncIterator[_Row]:
+    """Yield each row's hash, and with ``whole`` the row as JSON, in the order of the hashes."""
+    what = "row_to_json(t)::text" if whole else "''"
+    query = (
+        f"SELECT hashtextextended(t::text, 0) AS hash, {what} AS row FROM ONLY {table.sql} AS t ORDER BY 1"  # noqa: S608 -- a quoted name
+    )
+    async for row in connection.cursor(query, prefetch=_PREFETCH):
+        yield row["hash"], row["row"]
+
+
+async def _none() -> AsyncIterator[_Row]:
+    rows: tuple[_Row, ...] = ()
+    for row in rows:
+        yield row
+
+
+async def _merged(left: AsyncIterator[_Row], right: AsyncIterator[_Row]) -> AsyncIterator[tuple[int, str]]:
+    """Yield what only one of two sorted sides has: -1 for the left one, 1 for the right one."""
+    mine, theirs = await anext(left, None), await anext(right, None)
+    while mine is not None or theirs is not None:
+        if theirs is None or (mine is not None and mine[0] < theirs[0]):
+            if mine is not None:
+                yield -1, mine[1]
+            mine = await anext(left, None)
+        elif mine is None or theirs[0] < mine[0]:
+            yield 1, theirs[1]
+            theirs = await anext(right, None)
+        else:
+            mine, theirs = await anext(left, None), await anext(right, None)
+
+
+async def _only_left(left: AsyncIterator[_Row], right: AsyncIterator[_Row]) -> AsyncIterator[str]:
+    async for side, row in _merged(left, right):
+        if side < 0:
+            yield row
+
+
+async def _write(path: Path, rows: AsyncIterator[str]) -> int:
+    """Write rows as lines, and no file if there are none; return how many."""
+    count = 0
+    handle = None
+    try:
+        async for row in rows:
+            if handle is None:
+                handle = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+            handle.write(json.dumps(json.loads(row), ensure_ascii=False) + "\n")
+            count += 1
+        if handle is not None:
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        msg = (
+            f"lost rows cannot be written to {str(path)!r} ({error.strerror}): give an empty folder with room"
+        )
+        raise DatabaseError(msg) from error
+    finally:
+        if handle is not None:
+            handle.close()
+    return count
