@@ -47,14 +47,14 @@ async def loss(now: DatabaseAddress, restored: DatabaseAddress, backup_id: str) 
         for table in await tables(ours):
             if str(table) not in there:
                 count = int(held.tables[str(table)].partition(":")[0])
-                only.append(TableLoss(str(table), written=count, removed=0))
+                only.append(TableLoss(str(table), lost=count))
             elif held.tables[str(table)] != kept.tables[str(table)]:
                 found.append(await _counted(table, ours, theirs))
     return LossReport(
         database=now.name,
-        backup=backup_id,
+        to=f"backup {backup_id!r}",
         tables=tuple(found),
-        only_now=tuple(only),
+        gone=tuple(only),
         sequences=tuple(name for name in held.ahead(kept) if name in kept.sequences),
     )
 
@@ -96,11 +96,11 @@ async def _reading(stack: AsyncExitStack, address: DatabaseAddress) -> Connectio
 
 
 async def _counted(table: Table, ours: Connection, theirs: Connection) -> TableLoss:
-    written = removed = 0
+    lost = back = 0
     async for side, _ in _merged(_rows(ours, table), _rows(theirs, table)):
-        written += side < 0
-        removed += side > 0
-    return TableLoss(str(table), written=written, removed=removed)
+        lost += side < 0
+        back += side > 0
+    return TableLoss(str(table), lost=lost, back=back)
 
 
 async def _rows(connection: Connection, table: Table, *, whole: bool = False) -> AsyncIterator[_Row]:

@@ -10,6 +10,7 @@ from fairdeploy.protocols.keeper import Keeper, Program, ProgramState
 from fairdeploy.protocols.knowledge import KnowledgeOrigin, KnowledgeSource, Passage
 from fairdeploy.protocols.lease import Fence, Lease
 from fairdeploy.protocols.metrics import MetricSource
+from fairdeploy.protocols.migrator import Migrator
 from fairdeploy.protocols.preflight import Preflight
 from fairdeploy.protocols.router import TrafficRouter
 from fairdeploy.protocols.strategy import Strategy
@@ -28,6 +29,7 @@ __all__ = [
     "KnowledgeSource",
     "Lease",
     "MetricSource",
+    "Migrator",
     "Passage",
     "Preflight",
     "Program",

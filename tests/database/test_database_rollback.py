@@ -1,0 +1,284 @@
+"""Taking a database back by Alembic: rehearsed on a copy, agreed to if it loses something, undone if it breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import asyncpg
+import pytest
+
+from fairdeploy.database.migrating import CommandMigrator, alembic
+from fairdeploy.database.swapping import frozen, thaw
+from fairdeploy.errors import ConsentRequired, DatabaseError, InvalidInput, RollbackError
+from fairdeploy.model import TableLoss
+from fairdeploy.rollback.database import database_rollback, restore_backup
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fairdeploy.database.address import DatabaseAddress
+    from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def tool(shop: DatabaseAddress) -> CommandMigrator:
+    """Give Alembic."""
+    return alembic(shop, cwd=Path(__file__).parent / "shop")
+
+
+@pytest.fixture
+async def deployed(shop: DatabaseAddress, tool: CommandMigrator) -> AsyncIterator[asyncpg.Connection]:
+    """Give a connection to a shop at the newest version, with users and one order."""
+    await tool.upgrade(shop.dsn, "0003")
+    connection = await asyncpg.connect(shop.dsn)
+    await connection.execute("INSERT INTO users (email) SELECT 'u' || n FROM generate_series(1, 100) n")
+    yield connection
+    connection.terminate()
+
+
+async def breaking(connection: asyncpg.Connection, where: str) -> None:
+    """Let the way back break on this database: `before` its first half is committed, or `after` it."""
+    await connection.execute(
+        "UPDATE users SET email = 'break ' || current_database() || $1 WHERE id = 1", f" {where}"
+    )
+
+
+async def ask(shop: DatabaseAddress, query: str) -> object:
+    """Return one value of a database."""
+    connection = await asyncpg.connect(shop.dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        connection.terminate()
+
+
+def beside(server: PostgresServer, shop: DatabaseAddress) -> list[str]:
+    """Return the databases beside the shop's."""
+    names = server.sql("SELECT datname FROM pg_database").split()
+    return [name for name in names if name.startswith(shop.name + "_")]
+
+
+async def test_a_way_back_that_loses_nothing_needs_no_consent(
+    shop: DatabaseAddress,
+    tool: CommandMigrator,
+    deployed: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """Empty tables and columns go, the rows stay, the backup was proved, and no copy is left."""
+    done = await database_rollback(shop, tool, "0001", folder=folder)
+    assert (done.before, done.version) == ("0003", "0001")
+    assert done.backup is not None
+    assert done.backup.proof == "restored"
+    assert done.report is not None
+    assert done.report.nothing
+    assert await ask(shop, "SELECT count(*) FROM users") == 100
+    assert await tool.current(shop.dsn) == "0001"
+    assert beside(postgres_server, shop) == []
+
+
+async def test_what_would_be_lost_is_told_before_anything_has_changed(
+    shop: DatabaseAddress, tool: CommandMigrator, deployed: asyncpg.Connection, folder: Path
+) -> None:
+    """A column with values, a table with rows; who agrees, agrees to that and to no more."""
+    await deployed.execute(
+        "UPDATE users SET name = 'x' WHERE id <= 5; INSERT INTO orders (who) VALUES (1), (2)"
+    )
+    with pytest.raises(ConsentRequired) as caught:
+        await database_rollback(shop, tool, "0001", folder=folder)
+    report = caught.value.report
+    assert report.gone == (TableLoss("public.orders", lost=2), TableLoss("public.users.name", lost=5))
+    assert await tool.current(shop.dsn) == "0003"
+    await deployed.execute("INSERT INTO orders (who) VALUES (3)")
+    with pytest.raises(ConsentRequired, match="is of another loss"):
+        await database_rollback(shop, tool, "0001", folder=folder, accept=report.digest)
+    await deployed.execute("DELETE FROM orders WHERE who = 3")
+    done = await database_rollback(shop, tool, "0001", folder=folder, accept=report.digest)
+    assert done.version == "0001"
+
+
+async def test_where_it_is_already_nothing_is_done(
+    shop: DatabaseAddress, tool: CommandMigrator, deployed: asyncpg.Connection, folder: Path
+) -> None:
+    """Not even a backup."""
+    done = await database_rollback(shop, tool, "0003", folder=folder)
+    assert done.backup is None
+    assert not await anyio.Path(folder).exists()
+
+
+async def test_a_way_back_that_breaks_on_the_copy_never_meets_the_database(
+    shop: DatabaseAddress,
+    tool: CommandMigrator,
+    deployed: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """An unknown version is found there too."""
+    with pytest.raises(RollbackError, match="nothing has changed"):
+        await database_rollback(shop, tool, "9999", folder=folder)
+    assert await tool.current(shop.dsn) == "0003"
+    assert beside(postgres_server, shop) == []
+
+
+async def test_one_that_breaks_and_is_undone_by_its_transaction_restores_nothing(
+    shop: DatabaseAddress, tool: CommandMigrator, deployed: asyncpg.Connection, folder: Path
+) -> None:
+    """The database tells by its schema that it is as it was."""
+    await breaking(deployed, "before")
+    with pytest.raises(RollbackError, match="its schema is as it was, and nothing was restored"):
+        await database_rollback(shop, tool, "0001", folder=folder, accept="")
+    assert await tool.current(shop.dsn) == "0003"
+    assert not await frozen(shop)
+
+
+async def test_one_that_breaks_half_way_is_put_back_by_the_backup(
+    shop: DatabaseAddress,
+    tool: CommandMigrator,
+    deployed: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """Nobody wrote meanwhile, so nothing is lost and nobody is asked; the half is kept to be looked at."""
+    await breaking(deployed, "after")
+    with pytest.raises(RollbackError, match="was put in its place, and what was there is kept as"):
+        await database_rollback(shop, tool, "0001", folder=folder)
+    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, "SELECT count(*) FROM orders") == 0
+    assert await ask(shop, "SELECT count(*) FROM users") == 100
+    assert not await frozen(shop)
+    assert len(beside(postgres_server, shop)) == 1
+    await forget_kept(postgres_server, shop)
+
+
+async def forget_kept(server: PostgresServer, shop: DatabaseAddress) -> None:
+    """Drop what was kept."""
+    for name in beside(server, shop):
+        server.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Meanwhile:
+    """A migrator in whose first half somebody else writes into the database in use."""
+
+    def __init__(self, tool: CommandMigrator, shop: DatabaseAddress) -> None:
+        self._tool = tool
+        self._shop = shop
+        self.own_tables = tool.own_tables
+        self.current = tool.current
+        self.upgrade = tool.upgrade
+
+    async def downgrade(self, dsn: str, version: str) -> None:
+        """Write one row, then go back."""
+        if dsn == self._shop.dsn:
+            await ask(self._shop, "INSERT INTO users (email) VALUES ('meanwhile') RETURNING 1")
+        await self._tool.downgrade(dsn, version)
+
+
+async def test_half_way_with_rows_to_lose_it_freezes_and_asks(
+    shop: DatabaseAddress,
+    tool: CommandMigrator,
+    deployed: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """The row that was written meanwhile is counted; agreeing goes back, and the row can still be found."""
+    await breaking(deployed, "after")
+    with pytest.raises(RollbackError, match="is frozen") as caught:
+        await database_rollback(shop, Meanwhile(tool, shop), "0001", folder=folder)
+    assert "public.users: 1 row lost" in str(caught.value)
+    assert await frozen(shop)
+    (manifest,) = [path async for path in anyio.Path(folder).glob("*.json")]
+    backup = caught.value
+    from fairdeploy.database.backup import read_backup  # noqa: PLC0415 -- only here
+
+    taken = read_backup(folder, manifest.stem)
+    with pytest.raises(ConsentRequired) as refused:
+        await restore_backup(shop, folder, taken, thaw_if_refused=False)
+    assert refused.value.report.digest in str(backup)
+    restored = await restore_backup(shop, folder, taken, accept=refused.value.report.digest)
+    assert await ask(shop, "SELECT count(*) FROM users") == 100
+    assert await ask(shop.named(restored.kept), "SELECT count(*) FROM users") == 101
+    assert not await frozen(shop)
+    await forget_kept(postgres_server, shop)
+
+
+async def test_consent_given_beforehand_restores_and_tells_what_it_took(
+    shop: DatabaseAddress,
+    tool: CommandMigrator,
+    deployed: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """Unattended, as it was said that it may."""
+    await breaking(deployed, "after")
+    with pytest.raises(RollbackError, match="1 row lost"):
+        await database_rollback(
+            shop, Meanwhile(tool, shop), "0001", folder=folder, on_failure="restore", amcheck=False
+        )
+    assert await tool.current(shop.dsn) == "0003"
+    assert not await frozen(shop)
+    await forget_kept(postgres_server, shop)
+
+
+async def test_a_question_of_ones_own_decides_too(
+    shop: DatabaseAddress, tool: CommandMigrator, deployed: asyncpg.Connection, folder: Path
+) -> None:
+    """It is asked of the copy first, so that a no changes nothing."""
+    asked = []
+
+    async def smoke(there: DatabaseAddress) -> None:
+        asked.append(there.name)
+        if await ask(there, "SELECT to_regclass('users') IS NULL"):
+            msg = "no users"
+            raise DatabaseError(msg)
+
+    await database_rollback(shop, tool, "0002", folder=folder, smoke=smoke, amcheck=False)
+    assert asked[0] != asked[1] == shop.name
+    with pytest.raises(RollbackError, match="expected"):
+
+        async def never(_: DatabaseAddress) -> None:
+            msg = "expected"
+            raise DatabaseError(msg)
+
+        await database_rollback(shop, tool, "0001", folder=folder, smoke=never, amcheck=False)
+    assert await tool.current(shop.dsn) == "0002"
+
+
+async def test_a_lock_that_somebody_holds_is_waited_for_shortly_and_again(
+    shop: DatabaseAddress, tool: CommandMigrator, deployed: asyncpg.Connection
+) -> None:
+    """Whoever holds it goes on undisturbed; once it is gone, the migration gets there."""
+    other = await asyncpg.connect(shop.dsn)
+    holding = other.transaction()
+    await holding.start()
+    await other.execute("LOCK TABLE orders IN ACCESS SHARE MODE")
+    quick = CommandMigrator(
+        shop,
+        current_command=list(tool.current_command),
+        upgrade_command=list(tool.upgrade_command),
+        downgrade_command=list(tool.downgrade_command),
+        cwd=tool.cwd,
+        pattern=tool.pattern,
+        scheme=tool.scheme,
+        lock_timeout_ms=50,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(quick.downgrade, shop.dsn, "0002")
+        while not await ask(
+            shop, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'orders'::regclass"
+        ):
+            await anyio.lowlevel.checkpoint()
+        await holding.rollback()
+    assert await tool.current(shop.dsn) == "0002"
+    other.terminate()
+
+
+def test_a_command_without_a_version_is_refused(shop: DatabaseAddress) -> None:
+    """It could only go anywhere."""
+    with pytest.raises(InvalidInput, match=r"downgrade_command .* with \{version\}"):
+        CommandMigrator(
+            shop, current_command=["a"], upgrade_command=["a", "{version}"], downgrade_command=["a", "down"]
+        )
