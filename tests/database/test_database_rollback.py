@@ -9,8 +9,9 @@ import anyio
 import asyncpg
 import pytest
 
+from fairdeploy.database.address import DatabaseAddress
 from fairdeploy.database.migrating import CommandMigrator, alembic
-from fairdeploy.database.swapping import frozen, thaw
+from fairdeploy.database.swapping import frozen
 from fairdeploy.errors import ConsentRequired, DatabaseError, InvalidInput, RollbackError
 from fairdeploy.model import TableLoss
 from fairdeploy.rollback.database import database_rollback, restore_backup
@@ -18,22 +19,37 @@ from fairdeploy.rollback.database import database_rollback, restore_backup
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fairdeploy.database.address import DatabaseAddress
-    from tests.postgres import PostgresServer
+    from tests.postgres import Binaries, PostgresServer
 
 pytestmark = pytest.mark.anyio
+
+SHOP = Path(__file__).parent / "shop"
+VERSION = "SELECT version_num FROM alembic_version"
 
 
 @pytest.fixture
 def tool(shop: DatabaseAddress) -> CommandMigrator:
     """Give Alembic."""
-    return alembic(shop, cwd=Path(__file__).parent / "shop")
+    return alembic(shop, cwd=SHOP)
+
+
+@pytest.fixture(scope="module")
+def newest(postgres_server: PostgresServer, postgres_binaries: Binaries) -> str:
+    """Give the name of a shop at the newest version, for copies."""
+    name = "shop_newest"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    there = DatabaseAddress(postgres_server.dsn(name), programs=postgres_binaries.folder)
+    anyio.run(alembic(there, cwd=SHOP).upgrade, there.dsn, "0003")
+    return name
 
 
 @pytest.fixture
-async def deployed(shop: DatabaseAddress, tool: CommandMigrator) -> AsyncIterator[asyncpg.Connection]:
-    """Give a connection to a shop at the newest version, with users and one order."""
-    await tool.upgrade(shop.dsn, "0003")
+async def deployed(
+    shop: DatabaseAddress, newest: str, postgres_server: PostgresServer
+) -> AsyncIterator[asyncpg.Connection]:
+    """Give a connection to a shop at the newest version, with users."""
+    postgres_server.sql(f"DROP DATABASE {shop.name}")
+    postgres_server.sql(f"CREATE DATABASE {shop.name} TEMPLATE {newest}")
     connection = await asyncpg.connect(shop.dsn)
     await connection.execute("INSERT INTO users (email) SELECT 'u' || n FROM generate_series(1, 100) n")
     yield connection
@@ -77,7 +93,7 @@ async def test_a_way_back_that_loses_nothing_needs_no_consent(
     assert done.report is not None
     assert done.report.nothing
     assert await ask(shop, "SELECT count(*) FROM users") == 100
-    assert await tool.current(shop.dsn) == "0001"
+    assert await ask(shop, VERSION) == "0001"
     assert beside(postgres_server, shop) == []
 
 
@@ -92,7 +108,7 @@ async def test_what_would_be_lost_is_told_before_anything_has_changed(
         await database_rollback(shop, tool, "0001", folder=folder)
     report = caught.value.report
     assert report.gone == (TableLoss("public.orders", lost=2), TableLoss("public.users.name", lost=5))
-    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, VERSION) == "0003"
     await deployed.execute("INSERT INTO orders (who) VALUES (3)")
     with pytest.raises(ConsentRequired, match="is of another loss"):
         await database_rollback(shop, tool, "0001", folder=folder, accept=report.digest)
@@ -120,7 +136,7 @@ async def test_a_way_back_that_breaks_on_the_copy_never_meets_the_database(
     """An unknown version is found there too."""
     with pytest.raises(RollbackError, match="nothing has changed"):
         await database_rollback(shop, tool, "9999", folder=folder)
-    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, VERSION) == "0003"
     assert beside(postgres_server, shop) == []
 
 
@@ -131,7 +147,7 @@ async def test_one_that_breaks_and_is_undone_by_its_transaction_restores_nothing
     await breaking(deployed, "before")
     with pytest.raises(RollbackError, match="its schema is as it was, and nothing was restored"):
         await database_rollback(shop, tool, "0001", folder=folder, accept="")
-    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, VERSION) == "0003"
     assert not await frozen(shop)
 
 
@@ -146,7 +162,7 @@ async def test_one_that_breaks_half_way_is_put_back_by_the_backup(
     await breaking(deployed, "after")
     with pytest.raises(RollbackError, match="was put in its place, and what was there is kept as"):
         await database_rollback(shop, tool, "0001", folder=folder)
-    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, VERSION) == "0003"
     assert await ask(shop, "SELECT count(*) FROM orders") == 0
     assert await ask(shop, "SELECT count(*) FROM users") == 100
     assert not await frozen(shop)
@@ -218,7 +234,7 @@ async def test_consent_given_beforehand_restores_and_tells_what_it_took(
         await database_rollback(
             shop, Meanwhile(tool, shop), "0001", folder=folder, on_failure="restore", amcheck=False
         )
-    assert await tool.current(shop.dsn) == "0003"
+    assert await ask(shop, VERSION) == "0003"
     assert not await frozen(shop)
     await forget_kept(postgres_server, shop)
 
@@ -237,14 +253,14 @@ async def test_a_question_of_ones_own_decides_too(
 
     await database_rollback(shop, tool, "0002", folder=folder, smoke=smoke, amcheck=False)
     assert asked[0] != asked[1] == shop.name
+
+    async def never(_: DatabaseAddress) -> None:
+        msg = "expected"
+        raise DatabaseError(msg)
+
     with pytest.raises(RollbackError, match="expected"):
-
-        async def never(_: DatabaseAddress) -> None:
-            msg = "expected"
-            raise DatabaseError(msg)
-
         await database_rollback(shop, tool, "0001", folder=folder, smoke=never, amcheck=False)
-    assert await tool.current(shop.dsn) == "0002"
+    assert await ask(shop, VERSION) == "0002"
 
 
 async def test_a_lock_that_somebody_holds_is_waited_for_shortly_and_again(
@@ -272,7 +288,7 @@ async def test_a_lock_that_somebody_holds_is_waited_for_shortly_and_again(
         ):
             await anyio.lowlevel.checkpoint()
         await holding.rollback()
-    assert await tool.current(shop.dsn) == "0002"
+    assert await ask(shop, VERSION) == "0002"
     other.terminate()
 
 

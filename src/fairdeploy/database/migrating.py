@@ -141,7 +141,7 @@ class CommandMigrator:
             raise MissingDependency(msg) from error
         said = done.stdout.decode(errors="replace")
         if done.returncode != 0:
-            words = there.hide((done.stderr.decode(errors="replace").strip() or said))[-_LAST:]
+            words = there.hide(done.stderr.decode(errors="replace").strip() or said)[-_LAST:]
             msg = f"migration command {argv!r} on {dsn!r} failed with exit code {done.returncode}: {words}"
             raise DatabaseError(msg)
         return said

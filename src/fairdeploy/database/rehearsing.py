@@ -112,11 +112,11 @@ async def _content(connection: Connection, table: Table) -> _Contents:
         for row in columns
     )
     found = await connection.fetchrow(f"SELECT count(*){asked} FROM ONLY {table.sql}")  # noqa: S608 -- quoted names
-    numbers = list(found or [0])
+    count, *numbers = list(found or [0])
     return _Contents(
-        rows=numbers[0],
+        rows=count,
         columns={
-            row["attname"]: _Column(row["type"], numbers[1 + 2 * place], numbers[2 + 2 * place])
+            row["attname"]: _Column(row["type"], numbers[2 * place], str(numbers[2 * place + 1]))
             for place, row in enumerate(columns)
         },
     )

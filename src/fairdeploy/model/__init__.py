@@ -28,7 +28,6 @@ from fairdeploy.model.check import (
 )
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
 from fairdeploy.model.guard import CONVICTING, SHARED, WARNING, Guard
-from fairdeploy.model.guard import CONVICTING, SHARED, Guard
 from fairdeploy.model.loss import LossReport, TableLoss
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
 from fairdeploy.model.power import Detection, Power, Stage
@@ -88,7 +87,6 @@ __all__ = [
     "SHARED",
     "TLS",
     "WARNING",
-    "TableLoss",
     "WHOLE",
     "Action",
     "Asked",
@@ -177,6 +175,7 @@ __all__ = [
     "StorageCheck",
     "TCPCheck",
     "TCPProbe",
+    "TableLoss",
     "Target",
     "TargetId",
     "TookOver",

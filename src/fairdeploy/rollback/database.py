@@ -141,7 +141,7 @@ async def database_rollback(
     try:
         await migrator.downgrade(address.dsn, version)
         await _refuse_broken(address, migrator, version, smoke)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- whatever a migration or a question raises, the database is put back
         await _put_back(address, folder, backup, schema, on_failure=on_failure, error=error)
     return DatabaseRollback(version, before=before, backup=backup, report=found[0])
 
