@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fairdeploy.model import LossReport
     from fairdeploy.protocols import Migrator
 
-__all__ = ["DatabaseRollback", "OnFailure", "Restored", "database_rollback", "restore_backup"]
+__all__ = ["DatabaseRollback", "OnFailure", "Restored", "Smoke", "database_rollback", "restore_backup"]
 
 OnFailure: TypeAlias = Literal["freeze", "restore"]
 """What follows if the way back breaks half-way and the backup would lose rows: ``freeze`` leaves the database readable
