@@ -8,5 +8,4 @@ from fairdeploy.engine.retention import prune
 from fairdeploy.engine.rollout import Events, Rollout
 from fairdeploy.engine.status import Status
 
-__all__ = ["Deployer", "Events", "Rollout", "Status", "prune"]
-__all__ = ["Charts", "Deployer", "Events", "Rollout", "Status", "chart_of", "charts"]
+__all__ = ["Charts", "Deployer", "Events", "Rollout", "Status", "chart_of", "charts", "prune"]
