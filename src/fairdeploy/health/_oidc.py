@@ -91,8 +91,7 @@ async def _token(check: OIDCCheck, document: dict[str, object], secrets: Secrets
     if check.audience:
         form["audience"] = check.audience
     secret, headers = secrets[check.client_secret], {}
-    methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-    if isinstance(methods, list) and "client_secret_basic" not in methods and "client_secret_post" in methods:
+    if _posts(document, check.client_id, secret):
         form |= {"client_id": check.client_id, "client_secret": secret}
     else:
         headers["authorization"] = _basic(check.client_id, secret)
@@ -130,6 +129,17 @@ def _prove(token: str, keys: jwt.PyJWKSet, check: OIDCCheck, asked: str) -> None
         raise _Wrong(
             failed(asked, f"{asked} gives a token that is not valid: {type(error).__name__}")
         ) from None
+
+
+def _posts(document: Mapping[str, object], name: str, secret: str) -> bool:
+    """Whether credentials go into the form: where nothing else is taken, or where a header would be misread.
+
+    Not every provider undoes the quoting that RFC 6749, 2.3.1 asks for in the header.
+    """
+    methods = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    if not isinstance(methods, list) or "client_secret_post" not in methods:
+        return False
+    return "client_secret_basic" not in methods or quote_plus(name + secret) != name + secret
 
 
 def _basic(name: str, secret: str) -> str:

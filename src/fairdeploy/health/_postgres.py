@@ -37,6 +37,8 @@ SELECT pg_is_in_recovery() AS replica,
             ELSE 1000 * extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
        END::float8 AS lag_ms
 """
+_SECOND_LOOKS, _PAUSE = 2, 0.1
+"""What a replica gets of an idle primary is not replayed for a moment, and then seems as old as the last transaction."""
 _NOT_OURS = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -62,7 +64,7 @@ async def ask_postgres(check: PostgresCheck, secrets: Secrets) -> Finding:
         return unclear(asked, f"{asked} can be asked on asyncio only, as asyncpg runs nowhere else")
     try:
         with anyio.fail_after(check.timeout_ms / 1000):
-            facts = await _facts(secrets[check.dsn], check.timeout_ms / 1000)
+            facts = await _facts(secrets[check.dsn], check)
     except TimeoutError:
         return failed(asked, f"{asked} did not answer within {check.timeout_ms} ms")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -75,18 +77,28 @@ async def ask_postgres(check: PostgresCheck, secrets: Secrets) -> Finding:
     return passed(asked, f"{asked} is a {role} with {facts.free} connections left")
 
 
-async def _facts(dsn: str, seconds: float) -> _Facts:
+async def _facts(dsn: str, check: PostgresCheck) -> _Facts:
     connection = await asyncpg.connect(
         dsn,
-        timeout=seconds,
+        timeout=check.timeout_ms / 1000,
         # A pooler that gives a server connection to each transaction knows no prepared statements.
         statement_cache_size=0,
         server_settings={"application_name": "fairdeploy"},
     )
     try:
-        row = await connection.fetchrow(_QUESTION)
+        facts = await _looked(connection)
+        for _ in range(_SECOND_LOOKS):
+            if check.max_lag_ms is None or facts.lag_ms is None or facts.lag_ms <= check.max_lag_ms:
+                break
+            await anyio.sleep(_PAUSE)
+            facts = await _looked(connection)
     finally:
         connection.terminate()
+    return facts
+
+
+async def _looked(connection: asyncpg.Connection) -> _Facts:
+    row = await connection.fetchrow(_QUESTION)
     return _Facts(**dict(row or {}))
 
 

@@ -47,6 +47,8 @@ async def ask_prometheus(check: PrometheusCheck, secrets: Secrets, subject: Subj
     if not isinstance(body, dict) or body.get("status") != "success":
         why = str(body.get("error") if isinstance(body, dict) else "no JSON")[:_SHOWN]
         return unclear(asked, f"{asked} answered {answer.status}: {why}")
+    if body.get("warnings"):
+        return unclear(asked, f"{asked} answered in part: {str(body['warnings'])[:_SHOWN]}")
     try:
         numbers = _numbers(body["data"])
     except (KeyError, IndexError, TypeError, ValueError):
@@ -56,14 +58,7 @@ async def ask_prometheus(check: PrometheusCheck, secrets: Secrets, subject: Subj
 
 def _query(query: str, subject: Subject) -> str:
     """Put the subject's names in their places; names hold nothing that PromQL would read otherwise."""
-    for name, value in (
-        ("$target", str(subject.target.id)),
-        ("$app", subject.target.app),
-        ("$environment", subject.target.environment),
-        ("$revision", subject.revision),
-    ):
-        query = query.replace(name, value)
-    return query
+    return query.replace("{target}", str(subject.target.id)).replace("{revision}", subject.revision)
 
 
 def _numbers(data: JSON) -> list[float]:

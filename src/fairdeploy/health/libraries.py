@@ -62,7 +62,11 @@ async def s3() -> _Ask[StorageCheck]:
     Raises:
         MissingDependency: If the extra is not installed.
     """
-    return cast("_Ask[StorageCheck]", (await _module("_s3", "s3")).ask_bucket)
+    first = "_s3" not in _loaded
+    module = await _module("_s3", "s3")
+    if first:
+        await anyio.to_thread.run_sync(module.warm)
+    return cast("_Ask[StorageCheck]", module.ask_bucket)
 
 
 async def _module(name: str, extra: str) -> ModuleType:

@@ -48,12 +48,14 @@ class CheckResult:
         verdict: The answer. A ``bool`` is taken as pass or fail.
         message: A sentence for people.
         evidence: Numbers behind it, plain JSON, without secrets.
+        took_ms: How long the answer took, where that was measured.
     """
 
     verdict: Verdict
     message: str = ""
     _: KW_ONLY
     evidence: JSON = None
+    took_ms: int | None = None
 
     def __post_init__(self) -> None:
         """Accept the plain answer of a callable check."""
@@ -86,11 +88,13 @@ class HealthStatus:
         healthy: Whether every required check passes.
         checks: Result by name.
         timestamp: When, with its time zone (UTC).
+        advisory: Names of the checks that do not count for ``healthy``.
     """
 
     healthy: bool
     checks: dict[str, CheckResult] = field(default_factory=dict)
     timestamp: datetime = field(default_factory=_now)
+    advisory: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         """Return the status as text, what is wrong first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.model._sheet import Mark, Row, Sheet
@@ -27,7 +28,10 @@ _SHOWN = 8
 
 def of_status(status: HealthStatus) -> Sheet:
     """Return a health status, ready to be drawn: what is wrong first."""
-    rows = [_row(name, result) for name, result in status.checks.items()]
+    rows = [
+        _advisory(_row(name, result)) if name in status.advisory else _row(name, result)
+        for name, result in status.checks.items()
+    ]
     order: list[Mark] = ["bad", "open", "care", "good"]
     bad = sum(not result.healthy for result in status.checks.values())
     told = (
@@ -52,9 +56,14 @@ def _row(name: str, result: CheckResult) -> Row:
         mark=_MARKS[verdict],
         word=verdict.replace("_", " "),
         name=name,
-        says=result.message,
+        says=result.message if result.took_ms is None else f"{result.message} ({result.took_ms} ms)",
         more=_figures(result.evidence),
     )
+
+
+def _advisory(row: Row) -> Row:
+    """Return the row of a check that does not count: what is bad there is no reason to stop."""
+    return replace(row, about="advisory", mark="care" if row.mark == "bad" else row.mark)
 
 
 def _figures(evidence: JSON) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class PrometheusCheck:
     ``no_data``: neither passes, and neither convicts.
 
     Args:
-        query: In PromQL. ``$target``, ``$app``, ``$environment`` and ``$revision`` are replaced.
+        query: In PromQL. ``{target}`` and ``{revision}`` in it are the ids of both.
         server: URL of the Prometheus, such as ``http://127.0.0.1:9090``.
         low: Least value that passes; ``None``: any.
         high: Largest value that passes; ``None``: any.
@@ -36,7 +36,7 @@ class PrometheusCheck:
         bearer: A token to send as ``Authorization: Bearer``.
         verify: As in `HTTPCheck`.
         timeout_ms: For the answer. Default 5 s.
-        scope: ``revision``, where the query must hold ``$revision``, or ``shared``, the default.
+        scope: ``revision``, where the query must hold ``{revision}``, or ``shared``, the default.
 
     Raises:
         InvalidInput: If there is no limit, the limits exclude each other, or query and scope do not fit.
@@ -61,9 +61,10 @@ class PrometheusCheck:
         prove_scope(self.scope)
         if not isinstance(self.query, str) or not self.query.strip():
             raise InvalidInput(f"query must be PromQL, such as 'up', not {self.query!r}")
-        if (self.scope == "revision") != ("$revision" in self.query):
+        if (self.scope == "revision") != ("{revision}" in self.query):
             raise InvalidInput(
-                f"PrometheusCheck of scope {self.scope!r} with the query {self.query!r}: $revision goes with scope='revision'"
+                f"PrometheusCheck of scope {self.scope!r} with the query {self.query!r}: "
+                "{revision} goes with scope='revision'"
             )
         _http_parts.url(self.server, "server", "http://127.0.0.1:9090")
         for name in ("low", "high"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, final, get_args
 
@@ -45,7 +45,7 @@ class Quorum:
 
     __pydantic_config__ = STRICT
 
-    checks: tuple[Asked, ...]
+    checks: Sequence[Asked]
     _: KW_ONLY
     need: int
     kind: Literal["quorum"] = "quorum"
