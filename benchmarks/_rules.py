@@ -32,10 +32,11 @@ class Ours:
     """`ErrorComparison`."""
 
     alpha: float
+    burst: float = 1.0
 
     def __post_init__(self) -> None:
         """Begin."""
-        self.check = ErrorComparison(alpha=self.alpha)
+        self.check = ErrorComparison(alpha=self.alpha, burst=self.burst)
         self.state = begin(self.check)
 
     def look(self, x: int, n: int, y: int, m: int, weight: float) -> bool:
@@ -202,6 +203,7 @@ def rules() -> dict[str, Callable[[float], Rule]]:
     """Return all, by name; each makes a fresh one for an alpha."""
     return {
         "ours": Ours,
+        "ours, burst=5": lambda alpha: Ours(alpha, burst=5),
         "GrowthBook sequential": growthbook,
         "mSPRT": msprt,
         "z-test, peeked": peeked_z,

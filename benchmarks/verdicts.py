@@ -47,6 +47,7 @@ class Traffic:
         look: Of both, between two looks.
         weight: Of the candidate.
         rate: Of errors, the same for both.
+        group: Errors that come together, all at one revision.
     """
 
     name: str
@@ -54,6 +55,18 @@ class Traffic:
     look: int
     weight: Callable[[float], float]
     rate: Callable[[float], float]
+    group: int = 1
+
+    def batch(self, chance: Chance, part: float) -> tuple[int, int, int, int]:
+        """Return errors and requests of candidate and baseline between two looks."""
+        weight, rate = self.weight(part), self.rate(part)
+        n = int(chance.binomial(self.look, weight))
+        m = self.look - n
+        if self.group == 1:
+            return int(chance.binomial(n, rate)), n, int(chance.binomial(m, rate)), m
+        groups = int(chance.binomial(self.look, rate / self.group))
+        mine = int(chance.binomial(groups, weight))
+        return min(n, self.group * mine), n, min(m, self.group * (groups - mine)), m
 
 
 def ramp(part: float) -> float:
@@ -71,6 +84,7 @@ SOUND = (
         lambda t: 0.01 + 0.008 * sin(3 * tau * t),
     ),
     Traffic("ramping: 1-5-50 %, errors 1-5 %", 20_000, 100, ramp, lambda t: 0.05 if t > 2 / 3 else 0.01),
+    Traffic("errors in groups of 5: 10 %, 1 %", 20_000, 100, lambda _: 0.1, lambda _: 0.01, group=5),
 )
 FAULTS = ((0.01, 1.0, 0.1, 3_000), (0.01, 0.05, 0.1, 20_000), (0.001, 0.01, 0.1, 40_000))
 """Error rate of the baseline, of the candidate; weight; requests after which nobody looks any more."""
@@ -87,12 +101,9 @@ def false_alarms(alpha: float, runs: int, seed: int, only: str | None) -> None:
             watching = {name: make(alpha) for name, make in made.items()}
             for done in range(0, traffic.requests, traffic.look):
                 part = done / traffic.requests
-                weight, rate = traffic.weight(part), traffic.rate(part)
-                n = int(chance.binomial(traffic.look, weight))
-                m = traffic.look - n
-                x, y = int(chance.binomial(n, rate)), int(chance.binomial(m, rate))
+                batch = traffic.batch(chance, part)
                 for name, rule in list(watching.items()):
-                    if rule.look(x, n, y, m, weight):
+                    if rule.look(*batch, traffic.weight(part)):
                         alarms[name] += 1
                         del watching[name]
         shares = {name: 100 * count / runs for name, count in alarms.items()}

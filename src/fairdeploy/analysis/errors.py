@@ -15,7 +15,7 @@ from fairdeploy.analysis.evidence import log_mean, weigh
 from fairdeploy.analysis.odds import odds_grid
 from fairdeploy.analysis.state import State
 from fairdeploy.analysis.tallying import tallied
-from fairdeploy.analysis.words import beside, e_value, too_few
+from fairdeploy.analysis.words import beside, e_value, recorded, too_few
 from fairdeploy.model import CheckResult, Counters, ErrorComparison, Verdict
 
 __all__ = ["conclude", "counts", "judge_batch", "log_rarer"]
@@ -62,7 +62,7 @@ def conclude(check: ErrorComparison, state: State) -> CheckResult:
         evidence={
             "e_value": e_value(worse),
             "e_value_pass": e_value(passed),
-            "odds_ratio": list(bounds),
+            "odds_ratio": recorded(bounds),
             "confidence": round(1 - check.alpha - check.beta, 6),
             "requests": [state.candidate, state.baseline],
             "errors": [tally.candidate, tally.baseline],

@@ -15,7 +15,7 @@ from math import exp, log, log1p
 from fairdeploy.analysis.evidence import log_mean, weigh
 from fairdeploy.analysis.state import State
 from fairdeploy.analysis.tallying import grown
-from fairdeploy.analysis.words import beside, e_value
+from fairdeploy.analysis.words import beside, e_value, recorded
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import CheckResult, Counters, SampleRatio, Verdict
 
@@ -86,7 +86,7 @@ def conclude(check: SampleRatio, state: State) -> CheckResult:
         evidence={
             "e_value": e_value(off),
             "e_value_pass": e_value(within),
-            "odds_ratio": list(bounds),
+            "odds_ratio": recorded(bounds),
             "confidence": round(1 - check.alpha, 6),
             "requests": [state.candidate, state.baseline],
         },

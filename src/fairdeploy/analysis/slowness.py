@@ -17,7 +17,7 @@ from fairdeploy.analysis.evidence import log_mean, weigh
 from fairdeploy.analysis.odds import odds_grid
 from fairdeploy.analysis.state import State
 from fairdeploy.analysis.tallying import tallied
-from fairdeploy.analysis.words import beside, e_value, too_few
+from fairdeploy.analysis.words import beside, e_value, recorded, too_few
 from fairdeploy.model import CheckResult, Counters, Histogram, LatencyComparison, Verdict
 
 __all__ = ["buckets", "conclude", "counts", "judge_batch", "thresholds"]
@@ -90,7 +90,7 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
                 {
                     "quantile": quantile,
                     "threshold_ms": limit,
-                    "odds_ratio": list(each),
+                    "odds_ratio": recorded(each),
                     "slow": [slow.candidate, slow.baseline],
                 }
                 for quantile, limit, each, slow in zip(

@@ -10,8 +10,9 @@ from fairdeploy.model import CheckResult, Verdict
 if TYPE_CHECKING:
     from fairdeploy.analysis.evidence import Interval
     from fairdeploy.analysis.state import State
+    from fairdeploy.model.canonical import JSON
 
-__all__ = ["beside", "e_value", "ratio", "too_few"]
+__all__ = ["beside", "e_value", "ratio", "recorded", "too_few"]
 
 _LARGEST = 25.0
 """Log e-value (7e10) above which a larger one says nothing more."""
@@ -23,6 +24,11 @@ def beside(bounds: Interval, whose: str = "stable's") -> str:
     if upper is None:
         return f"more than {ratio(lower)} × {whose}" if lower else f"not yet to be told from {whose}"
     return f"{ratio(lower)}–{ratio(upper)} × {whose}" if lower else f"less than {ratio(upper)} × {whose}"
+
+
+def recorded(bounds: Interval) -> list[JSON]:
+    """Return an interval as evidence: with four digits, and ``None`` where it has no upper end."""
+    return [None if each is None else float(f"{each:.4g}") for each in bounds]
 
 
 def ratio(value: float) -> str:
