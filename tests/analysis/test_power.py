@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairdeploy.analysis import power, stages
+from fairdeploy.analysis import power, stages, with_power
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import (
     ErrorComparison,
+    ErrorRate,
     LatencyComparison,
     Stage,
     Verdict,
@@ -131,6 +132,19 @@ def test_stages_are_read_from_a_plan() -> None:
         Stage(basis_points=1_000, duration_ms=60_000),
         Stage(basis_points=10_000, duration_ms=5_000),
     )
+
+
+def test_a_plan_says_what_its_comparisons_can_tell() -> None:
+    """Notes are added for comparisons only: thresholds know no probability."""
+    canary = Canary(analysis=[ErrorComparison(), ErrorRate()])
+    plan = canary.plan(NEW, target(), deployed(), EVERYTHING)
+    noted = with_power(plan, requests_per_second=1)
+
+    added = noted.notes[len(plan.notes) :]
+    assert noted.notes[: len(plan.notes)] == plan.notes
+    assert any("Both revisions serve 1,200 requests" in note for note in added)
+    assert all(note.startswith(f"{plan.guards[0].id}: ") for note in added)
+    assert noted.steps == plan.steps
 
 
 @pytest.mark.parametrize(

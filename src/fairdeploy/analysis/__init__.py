@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairdeploy.analysis.bursts import Answer, capped, measure_burst
 from fairdeploy.analysis.comparison import add, begin, conclude
 from fairdeploy.analysis.counted import difference
-from fairdeploy.analysis.power import power, stages
+from fairdeploy.analysis.power import power, stages, with_power
 from fairdeploy.analysis.state import State, Tally
 from fairdeploy.analysis.threshold import judge
 
@@ -22,4 +22,5 @@ __all__ = [
     "measure_burst",
     "power",
     "stages",
+    "with_power",
 ]

@@ -9,7 +9,7 @@ is involved, and it takes milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, final
@@ -28,12 +28,13 @@ from fairdeploy.model import (
     Power,
     Shift,
     Stage,
+    TargetId,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["power", "stages"]
+__all__ = ["power", "stages", "with_power"]
 
 _FAULTS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
 """Error rates in percent that are looked for, as far as they are above the baseline's."""
@@ -141,19 +142,49 @@ class _Traffic:
         return high
 
 
-def stages(plan: Plan) -> tuple[Stage, ...]:
+def stages(plan: Plan, target: TargetId | None = None) -> tuple[Stage, ...]:
     """Return the times of a plan in which the candidate has traffic, each with its split.
 
-    Of a plan for several targets, those of the first.
+    Args:
+        plan: The plan.
+        target: Of which target, if there are several; ``None``: the first.
     """
-    base = plan.bases[0]
-    found, weight = [], 0
+    base = plan.bases[0] if target is None else plan.base(target)
+    found: list[Stage] = []
+    weight = 0
     for step in plan.steps:
         if isinstance(step, Shift) and step.target == base.target.id:
             weight = step.split.share(base.candidate or "") if step.split else 0
         elif isinstance(step, Bake) and weight:
             found.append(Stage(basis_points=weight, duration_ms=step.duration_ms))
     return tuple(found)
+
+
+def with_power(plan: Plan, *, requests_per_second: float, error_percent: float = 0.1) -> Plan:
+    """Return the plan with notes on what its comparisons can and cannot tell from such traffic.
+
+    Args:
+        plan: The plan.
+        requests_per_second: Of all revisions of a target together.
+        error_percent: The baseline's error rate.
+
+    Raises:
+        InvalidInput: If a number is out of range.
+    """
+    notes = [
+        f"{guard.id}: {line}"
+        for guard in plan.guards
+        if isinstance(guard.check, (ErrorComparison, LatencyComparison))
+        for line in str(
+            power(
+                guard.check,
+                stages(plan, guard.target),
+                requests_per_second=requests_per_second,
+                error_percent=error_percent,
+            )
+        ).splitlines()
+    ]
+    return replace(plan, notes=(*plan.notes, *notes))
 
 
 def power(
