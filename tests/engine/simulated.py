@@ -16,6 +16,7 @@ from fairdeploy.strategies import BlueGreen
 from fairdeploy.testing.simulation import Demand, Effect, SimulatedBackend, World
 
 if TYPE_CHECKING:
+    from fairdeploy.errors import RecordError
     from fairdeploy.model import (
         Command,
         Due,
@@ -184,11 +185,15 @@ class MortalJournal:
         return await self._journal.read(rollout, since=since)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`."""
         self._alive()
-        return await self._journal.rollouts(target, unfinished=unfinished)
+        return await self._journal.rollouts(target, unfinished=unfinished, damaged=damaged)
 
     def _alive(self) -> None:
         if self._life.dead:

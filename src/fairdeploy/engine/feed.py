@@ -7,7 +7,11 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from fairdeploy.errors import RecordError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fairdeploy.model import Event, RolloutId
     from fairdeploy.protocols import Journal
 
@@ -90,11 +94,21 @@ class Feed:
         if self._last is None:
             # Whoever waits has read its own rollout up to here; a long journal is not read from its start.
             self._last = min(min(each) for each in self._waiting.values())
-        for event in await self._journal.read(None, since=self._last):
-            self._last = max(self._last, event.seq)
+        for event in await self._events(self._last):
             if event.rollout in self._waiting:
                 news = self._news.setdefault(event.rollout, {})
                 news[_ANY] = news[event.record.kind] = event.seq
+
+    async def _events(self, since: int) -> Sequence[Event]:
+        try:
+            events = await self._journal.read(None, since=since)
+        except RecordError:
+            # A newer program may write to the same journal. What it alone understands is of no rollout that is waited
+            # for: these are read one by one, and always from here, as no position after it is known to be read by all.
+            each = [await self._journal.read(rollout, since=since) for rollout in tuple(self._waiting)]
+            return tuple(event for events in each for event in events)
+        self._last = max((event.seq for event in events), default=since)
+        return events
 
 
 _FEEDS: WeakKeyDictionary[Journal, Feed] = WeakKeyDictionary()

@@ -14,7 +14,7 @@ from fairdeploy.engine.hosting import OnLeave, hosted
 from fairdeploy.engine.lease import begin
 from fairdeploy.engine.planning import observed, refuse_unbound
 from fairdeploy.engine.recovery import direction_of, is_left, obeyed_until, retirement
-from fairdeploy.errors import FairdeployError, LeaseHeld, UnknownRollout
+from fairdeploy.errors import FairdeployError, LeaseHeld, RecordError, UnknownRollout
 from fairdeploy.model import Base, Due, RolloutResult, Settled
 
 if TYPE_CHECKING:
@@ -28,18 +28,21 @@ async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
 
     Raises:
         Unbound: If one must go forward and a check that it needs is not given.
+        RecordError: If one cannot be understood, once the others are recovered.
         JournalError: If a journal cannot be read or written.
     """
-    found = _Found()
+    found, damaged = _Found(), list[RecordError]()
+    known = [(each, await each.rollouts(unfinished=True, damaged=damaged)) for each in desk.journals()]
     async with anyio.create_task_group() as tasks:
-        for journal in desk.journals():
-            for info in await journal.rollouts(unfinished=True):
+        for journal, infos in known:
+            for info in infos:
                 if info.open and _is_ours(desk, info):
                     tasks.start_soon(found.one, desk, journal, info)
     for journal in desk.journals():
         await sweep(desk, journal)
-    if found.errors:
-        raise found.errors[0]
+    # One that cannot be understood keeps no other from being recovered, and is not passed over in silence.
+    for error in (*found.errors, *damaged):
+        raise error
     return tuple(sorted(found.results, key=lambda result: result.started_ms))
 
 
@@ -105,7 +108,7 @@ async def sweep(desk: Desk, journal: Journal) -> None:
     Raises:
         JournalError: If the journal cannot be read or written.
     """
-    for info in await journal.rollouts(unfinished=True):
+    for info in await journal.rollouts(unfinished=True, damaged=[]):
         if not info.open and _is_ours(desk, info):
             await end_windows(desk, journal, info)
 

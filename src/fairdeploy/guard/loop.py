@@ -12,7 +12,7 @@ import anyio
 from fairdeploy.engine.desk import Desk
 from fairdeploy.engine.holder import holder_is_dead, this_holder
 from fairdeploy.engine.recoverer import end_windows, recover_one
-from fairdeploy.errors import FairdeployError
+from fairdeploy.errors import FairdeployError, RecordError
 from fairdeploy.guard.door import Door
 from fairdeploy.journal import SystemClock
 from fairdeploy.model import Outcome
@@ -105,12 +105,15 @@ class _Rounds:
     async def look(self, tasks: TaskGroup) -> bool:
         """Begin what there is to do, each in a task of its own; return whether anything is open or due."""
         journal = self.backend.journal
+        damaged: list[RecordError] = []
         try:
-            infos = await journal.rollouts(unfinished=True)
+            infos = await journal.rollouts(unfinished=True, damaged=damaged)
         except FairdeployError as error:
             self._tell("", f"the journal of {self.backend.uri} cannot be read: {error}")
             return True
         self.troubles.pop("", None)
+        for unread in damaged:
+            self._tell(str(unread), f"{unread}: left alone, it needs attention")
         for info in infos:
             if self._waits(info) or self._on_several(info):
                 continue
@@ -120,6 +123,7 @@ class _Rounds:
             elif any(due.at_ms <= self._now_ms() for due in info.due) and info.id not in self.hands:
                 self.hands[info.id] = info.epoch
                 tasks.start_soon(self._one, info, self._end_windows)
+        # What it cannot understand it need not wait for: it cannot do anything about it.
         return bool(infos) or bool(self.hands)
 
     def _may_be_left(self, info: RolloutInfo) -> bool:

@@ -15,6 +15,7 @@ from fairdeploy.model import Event
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.journal.standing import Grant, Standing
     from fairdeploy.model import Command, Plan, Record, RolloutId, Settled, TargetId
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
@@ -164,7 +165,11 @@ class MemoryJournal:
         return tuple(events[bisect_right(events, since, key=lambda event: event.seq) :])
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,  # noqa: ARG002 -- nothing here is ever damaged
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`."""
         await checkpoint()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from fairdeploy.errors import RecordError
 from fairdeploy.journal import codec
 from fairdeploy.journal.standing import Standing
 from fairdeploy.model import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from fairdeploy.model import RolloutId, TargetId
     from fairdeploy.protocols import RolloutInfo
 
-__all__ = ["event", "info", "standing"]
+__all__ = ["event", "info", "standing", "understood"]
+
+T = TypeVar("T")
 
 
 def standing(
@@ -55,6 +58,25 @@ def info(stands: Standing, plan: str) -> RolloutInfo:
         RecordError: If its plan cannot be understood.
     """
     return stands.info(codec.plan(plan, f"the plan of rollout {stands.id!r}"))
+
+
+def understood(
+    found: Iterable[T], read: Callable[[T], RolloutInfo], damaged: list[RecordError] | None
+) -> tuple[RolloutInfo, ...]:
+    """Read rows; what cannot be understood is left out where there is a place to say so.
+
+    Raises:
+        RecordError: If there is none.
+    """
+    infos: list[RolloutInfo] = []
+    for row in found:
+        try:
+            infos.append(read(row))
+        except RecordError as error:
+            if damaged is None:
+                raise
+            damaged.append(error)
+    return tuple(infos)
 
 
 def event(row: Sequence[Any]) -> Event:  # columns of several types

@@ -19,6 +19,7 @@ from fairdeploy.journal.table import Table
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.journal.desk import AnyJob
     from fairdeploy.model import Command, Event, Plan, Record, RolloutId, Settled, TargetId
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
@@ -283,7 +284,11 @@ class SQLiteJournal:
         return await self._reader.ask(events)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`.
 
@@ -292,7 +297,9 @@ class SQLiteJournal:
             JournalError: If it cannot be read.
         """
         now = self._now()
-        return await self._reader.ask(lambda at: at.at(now).infos(target, unfinished=unfinished))
+        return await self._reader.ask(
+            lambda at: at.at(now).infos(target, unfinished=unfinished, damaged=damaged)
+        )
 
     async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
         """See `Archive.forget`. The file keeps its size: what comes next fills it.

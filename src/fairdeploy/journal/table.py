@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.journal.clock import Moment
     from fairdeploy.journal.standing import Standing
     from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId
@@ -122,13 +123,16 @@ class Table:
             found = self._connection.execute(columns + " ORDER BY seq", (since,))
         else:
             found = self._connection.execute(columns + " AND rollout = ? ORDER BY seq", (since, rollout))
-        return tuple(rows.event(row) for row in found)
+        # All at once: a cursor that is left half-way, by a record that cannot be understood, would keep the reader in the past.
+        return tuple(rows.event(row) for row in found.fetchall())
 
-    def infos(self, target: TargetId | None, *, unfinished: bool) -> tuple[RolloutInfo, ...]:
+    def infos(
+        self, target: TargetId | None, *, unfinished: bool, damaged: list[RecordError] | None
+    ) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
 
         Raises:
-            RecordError: If a plan or result cannot be understood.
+            RecordError: If a plan or result cannot be understood, and there is no place to say so.
         """
         conditions = (["unfinished"] if unfinished else []) + (
             ["instr(targets, ?)"] if target is not None else []
@@ -137,10 +141,10 @@ class Table:
         query = f"SELECT {_STANDING}, plan FROM rollout{where} ORDER BY number"  # noqa: S608 -- column names of ours
         # Searched as text in there, so that the rollouts of all other targets need not be handed out and read.
         found = self._connection.execute(query, () if target is None else (json.dumps(target),)).fetchall()
-        return tuple(
-            rows.info(self._standing(row[:-1]), row[-1])
-            for row in found
-            if target is None or target in json.loads(row[1])
+        return rows.understood(
+            (row for row in found if target is None or target in json.loads(row[1])),
+            lambda row: rows.info(self._standing(row[:-1]), row[-1]),
+            damaged,
         )
 
     def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:

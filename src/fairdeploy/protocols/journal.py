@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
+from fairdeploy.errors import RecordError
 from fairdeploy.model import Command, Due, Event, Plan, Record, RolloutId, RolloutResult, Settled, TargetId
 from fairdeploy.protocols.lease import Lease
 
@@ -128,13 +129,21 @@ class Journal(Protocol):
         ...
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
 
         Args:
             target: Only those whose plan has this target.
             unfinished: Only those that are open or have something due.
+            damaged: Where to put an error for each that cannot be understood, which is then left out.
+
+        Raises:
+            RecordError: If one cannot be understood, and there is no place to say so.
         """
         ...
 

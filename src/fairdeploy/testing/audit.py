@@ -29,6 +29,7 @@ from fairdeploy.model import (
 )
 
 if TYPE_CHECKING:
+    from fairdeploy.errors import RecordError
     from fairdeploy.model import (
         Base,
         Command,
@@ -317,6 +318,10 @@ class _Watched:
         return await self._journal.read(rollout, since=since)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
-        return await self._journal.rollouts(target, unfinished=unfinished)
+        return await self._journal.rollouts(target, unfinished=unfinished, damaged=damaged)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.model import Event, Plan, Record, RolloutId, Settled, TargetId
     from fairdeploy.protocols.journal import Journal, RolloutInfo
     from fairdeploy.protocols.lease import Lease
@@ -80,10 +81,14 @@ class GuardedJournal:
         return await self._journal.read(rollout, since=since)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`."""
-        return await self._journal.rollouts(target, unfinished=unfinished)
+        return await self._journal.rollouts(target, unfinished=unfinished, damaged=damaged)
 
     async def _guarded_if_possible(self, stack: AsyncExitStack) -> None:
         try:

@@ -22,6 +22,7 @@ from fairdeploy.journal.postgres.schema import upgrade
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.journal.standing import Store
     from fairdeploy.model import Command, Event, Plan, Record, RolloutId, SecretRef, Settled, TargetId
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
@@ -211,7 +212,11 @@ class PostgresJournal:
         return await self._reader.events(rollout, since)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
         """See `Journal.rollouts`. An expiry is told by this machine's clock, where that differs from the server's.
 
@@ -219,7 +224,7 @@ class PostgresJournal:
             RecordError: If a plan or result cannot be understood.
             JournalError: If it cannot be read.
         """
-        return await self._reader.infos(target, unfinished=unfinished)
+        return await self._reader.infos(target, unfinished=unfinished, damaged=damaged)
 
     async def forget(self, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, ...]:
         """See `Archive.forget`.

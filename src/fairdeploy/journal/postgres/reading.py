@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from asyncpg import Record as Row
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.journal.postgres.link import Link
     from fairdeploy.model import Event, RolloutId, TargetId
     from fairdeploy.protocols import RolloutInfo
@@ -76,11 +77,13 @@ class Reader:
             return ()
         return await anyio.to_thread.run_sync(lambda: tuple(rows.event(tuple(row)) for row in found))
 
-    async def infos(self, target: TargetId | None, *, unfinished: bool) -> tuple[RolloutInfo, ...]:
+    async def infos(
+        self, target: TargetId | None, *, unfinished: bool, damaged: list[RecordError] | None
+    ) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
 
         Raises:
-            RecordError: If a plan or result cannot be understood.
+            RecordError: If a plan or result cannot be understood, and there is no place to say so.
             JournalError: If they cannot be read.
         """
         before = self._wall() if self._wall else 0.0
@@ -96,7 +99,9 @@ class Reader:
             return ()
         apart_ms = round((before + self._wall()) * 500) - found[0]["now_ms"] if self._wall else 0
         skew_ms = apart_ms if abs(apart_ms) > _APART_MS else 0
-        return await anyio.to_thread.run_sync(lambda: tuple(_info(row, skew_ms) for row in found))
+        return await anyio.to_thread.run_sync(
+            lambda: rows.understood(found, lambda row: _info(row, skew_ms), damaged)
+        )
 
     async def _fetch(self, query: str, *values: object) -> Sequence[Row]:
         if self._closed:

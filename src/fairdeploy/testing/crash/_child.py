@@ -8,6 +8,7 @@ import signal
 import threading
 import traceback
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -19,6 +20,8 @@ from fairdeploy.testing.crash.boundaries import gated
 from fairdeploy.testing.crash.stories import STORIES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fairdeploy.testing.crash.house import CrashHouse
 
 __all__ = ["RECOVER", "Task", "carry_out", "tell"]
@@ -26,6 +29,7 @@ __all__ = ["RECOVER", "Task", "carry_out", "tell"]
 RECOVER = "recover"
 """The story of a program that finds what another one has left."""
 _LOOK_AGAIN = 0.05
+_MOMENT = 0.001
 _STDOUT = 1
 
 
@@ -59,6 +63,7 @@ class _Stop:
     def __init__(self, stop_at: str | int | None) -> None:
         self._stop_at = stop_at
         self._met: Counter[str] = Counter()
+        self._inside = 0
 
     async def at(self, boundary: str) -> None:
         self._met[boundary] += 1
@@ -66,11 +71,18 @@ class _Stop:
         here = self._stop_at in {name, self._met.total()}
         tell(at=name, here=here)
         if here:
+            while self._inside:  # noqa: ASYNC110 -- each lasts for milliseconds, and this is the last thing done
+                await anyio.sleep(_MOMENT)
             # To this thread: it does not come back from the call before it has stopped.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
-    async def reading(self) -> None:
-        pass
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
 
 
 async def _act(house: CrashHouse, task: Task) -> None:

@@ -8,7 +8,9 @@ from fairdeploy.protocols import Preflight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
+    from fairdeploy.errors import RecordError
     from fairdeploy.model import (
         Capability,
         Command,
@@ -54,8 +56,12 @@ class Gate(Protocol):
         """
         ...
 
-    async def reading(self) -> None:
-        """Pass before anything that only reads or renews. A program that has died must not come through."""
+    def passing(self) -> AbstractAsyncContextManager[None]:
+        """Return what is entered around every call, also one that only reads or renews.
+
+        A program that has died must not come through; one that is to stop waits for those that are inside: no database
+        can be asked while a stopped process is in the middle of writing to it.
+        """
         ...
 
 
@@ -78,7 +84,8 @@ async def _through(gate: Gate, what: str, call: Awaitable[T]) -> T:
     except BaseException:
         call.close()  # type: ignore[attr-defined]  # every call is a coroutine, and is not to be begun
         raise
-    answer = await call
+    async with gate.passing():
+        answer = await call
     await gate.at(f"after {what}")
     return answer
 
@@ -115,8 +122,8 @@ class _GatedJournal:
         return await _through(self._gate, "take", call)
 
     async def renew(self, lease: Lease) -> Lease:
-        await self._gate.reading()
-        return await self._journal.renew(lease)
+        async with self._gate.passing():
+            return await self._journal.renew(lease)
 
     async def append(self, lease: Lease, *records: Record, end: bool = False) -> int:
         what = "append " + " and ".join(_words(record) for record in records)
@@ -126,14 +133,18 @@ class _GatedJournal:
         return await _through(self._gate, f"send {_words(record)}", self._journal.send(rollout, record))
 
     async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
-        await self._gate.reading()
-        return await self._journal.read(rollout, since=since)
+        async with self._gate.passing():
+            return await self._journal.read(rollout, since=since)
 
     async def rollouts(
-        self, target: TargetId | None = None, *, unfinished: bool = False
+        self,
+        target: TargetId | None = None,
+        *,
+        unfinished: bool = False,
+        damaged: list[RecordError] | None = None,
     ) -> tuple[RolloutInfo, ...]:
-        await self._gate.reading()
-        return await self._journal.rollouts(target, unfinished=unfinished)
+        async with self._gate.passing():
+            return await self._journal.rollouts(target, unfinished=unfinished, damaged=damaged)
 
 
 @final
@@ -149,20 +160,20 @@ class _GatedRouter:
         return self._router.capabilities
 
     async def observe(self, target: Target) -> Traffic:
-        await self._gate.reading()
-        return await self._router.observe(target)
+        async with self._gate.passing():
+            return await self._router.observe(target)
 
     async def check(self, target: Target) -> None:
-        await self._gate.reading()
-        await self._router.check(target)
+        async with self._gate.passing():
+            await self._router.check(target)
 
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         call = self._router.apply(target, routes, fence)
         await _through(self._gate, f"route {_step(fence)}", call)
 
     async def counters(self, target: Target) -> Mapping[RevisionId, Counters]:
-        await self._gate.reading()
-        return await self._router.counters(target)
+        async with self._gate.passing():
+            return await self._router.counters(target)
 
     async def remove(self, target: Target, fence: Fence) -> None:
         await _through(self._gate, f"unroute {_step(fence)}", self._router.remove(target, fence))
@@ -200,8 +211,8 @@ class _GatedBackend:
             await self._backend.check(target, release)
 
     async def observe(self, target: Target) -> Deployment:
-        await self._gate.reading()
-        return await self._backend.observe(target)
+        async with self._gate.passing():
+            return await self._backend.observe(target)
 
     async def ensure(
         self,
@@ -237,5 +248,5 @@ class _GatedBackend:
     async def tail(
         self, target: Target, revision: RevisionId, lines: int
     ) -> Mapping[InstanceId, tuple[str, ...]]:
-        await self._gate.reading()
-        return await self._backend.tail(target, revision, lines)
+        async with self._gate.passing():
+            return await self._backend.tail(target, revision, lines)
