@@ -210,13 +210,15 @@ class MortalJournal:
         return result
 
 
-async def live(house: House, life: Life, deed: Callable[[Deployer], Awaitable[object]]) -> bool:
+async def live(
+    house: House, life: Life, deed: Callable[[Deployer], Awaitable[object]], *, lease: float = 15.0
+) -> bool:
     """Let a program do something, until it dies; return whether it did die."""
     backend = SimulatedBackend(house.world, journal=MortalJournal(house.backend.journal, life))
     house.world.hook = life.hook
     died = False
     try:
-        await deed(Deployer(backend, checks=house.checks, clock=house.world.clock))
+        await deed(Deployer(backend, checks=house.checks, clock=house.world.clock, lease=lease))
     except* Died:
         died = True
     house.world.hook = None

@@ -78,7 +78,7 @@ class Reader:
         return await anyio.to_thread.run_sync(lambda: tuple(rows.event(tuple(row)) for row in found))
 
     async def infos(
-        self, target: TargetId | None, *, unfinished: bool, damaged: list[RecordError] | None
+        self, target: TargetId | None, *, unfinished: bool, damaged: list[RecordError] | None = None
     ) -> tuple[RolloutInfo, ...]:
         """Return what is known of the rollouts, oldest first.
 
