@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum
 from typing import final
 
@@ -59,11 +59,20 @@ class Assessment:
     pattern: DeploymentPattern
     gates: tuple[GateResult, ...]
     scores: tuple[Score, ...]
+    _eligibility: Eligibility = field(init=False, repr=False, compare=False)
+    _percent: float = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every ranking and rendering asks for."""
+        worst = min((gate.eligibility for gate in self.gates), default=Eligibility.ELIGIBLE)
+        object.__setattr__(self, "_eligibility", worst)
+        counted = [(score.weight, score.grade) for score in self.scores if score.asked]
+        object.__setattr__(self, "_percent", percent_of(counted))
 
     @property
     def eligibility(self) -> Eligibility:
         """The worst that a gate says."""
-        return min((gate.eligibility for gate in self.gates), default=Eligibility.ELIGIBLE)
+        return self._eligibility
 
     @property
     def eligible(self) -> bool:
@@ -88,7 +97,7 @@ class Assessment:
     @property
     def percent(self) -> float:
         """The points in percent of what can be had; what differs by less than nine places is a tie."""
-        return percent_of([(score.weight, score.grade) for score in self.scores if score.asked])
+        return self._percent
 
 
 def order(one: Assessment) -> tuple[object, ...]:

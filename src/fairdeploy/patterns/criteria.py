@@ -27,9 +27,9 @@ def _compliance(needs: InstitutionRequirements, pattern: DeploymentPattern) -> G
     if not needs.compliance:
         return None
     claims = [claim_for(needs, pattern, regime) for regime in needs.compliance]
-    reason = ", ".join(f"{claim.title} {claim.status.value}" for claim in claims)
-    sources = tuple(dict.fromkeys(each for claim in claims for each in claim.sources))
-    return Grade(sum(claim.status.grade for claim in claims) / len(claims), reason, sources)
+    reason = ", ".join([f"{claim.title} {claim.status.value}" for claim in claims])
+    sources = tuple(dict.fromkeys([each for claim in claims for each in claim.sources]))
+    return Grade(sum([claim.status.grade for claim in claims]) / len(claims), reason, sources)
 
 
 def _expertise(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade:

@@ -50,6 +50,12 @@ Gate: TypeAlias = Callable[[InstitutionRequirements, DeploymentPattern], Iterato
 
 _DAYS = {SetupTime.MINUTES: 1, SetupTime.HOURS: 1, SetupTime.DAYS: 5, SetupTime.WEEKS: 30}
 _PURCHASE_DAYS = 45
+_NO_HIPAA = Claim(
+    "HIPAA",
+    Status.NOT_APPLICABLE,
+    note="the Privacy Rule binds covered entities and their associates, not research as such",
+    sources=(source.NIH_PRIVACY,),
+)
 
 
 def pass_gates(
@@ -62,8 +68,7 @@ def pass_gates(
 def claim_for(needs: InstitutionRequirements, pattern: DeploymentPattern, regime: str) -> Claim:
     """Return what is claimed about a rule, for this institution: HIPAA does not apply where nobody is under it."""
     if regime == "HIPAA" and needs.phi_holder is PhiHolder.NOBODY:
-        note = "the Privacy Rule binds covered entities and their associates, not research as such"
-        return Claim("HIPAA", Status.NOT_APPLICABLE, note=note, sources=(source.NIH_PRIVACY,))
+        return _NO_HIPAA
     return pattern.claim(regime)
 
 

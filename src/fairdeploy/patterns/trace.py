@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, cast, final
 
 from fairdeploy.patterns.assessment import Assessment, percent_of, rank
@@ -29,14 +32,25 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Traced:
-    """A pattern's gates and grades, each with the fields that it was worked out from."""
+    """A pattern's gates and grades, with what was read for each of them.
+
+    Args:
+        found: What was found as the requirements are.
+        counted: Weight and grade of each criterion; no grade where it is not asked for.
+        percent: The points of 100 as they are, excluded or not.
+        gates: The gates that read a field.
+        grades: The places of the criteria that read a field.
+        shut: For each gate that is shut, what it has read.
+        conditions: For each gate, what it has read and what it asks to be done first.
+    """
 
     found: Assessment
-    percent: float | None
-    gates: dict[str, list[Gate]]
-    grades: tuple[tuple[set[str], float | None], ...]
-    read: frozenset[str]
+    counted: tuple[tuple[float, float | None], ...]
+    percent: float
+    gates: Mapping[str, Sequence[Gate]]
+    grades: Mapping[str, Sequence[int]]
     shut: tuple[set[str], ...]
+    conditions: tuple[tuple[Gate, set[str], tuple[str, ...]], ...]
 
 
 @final
@@ -57,62 +71,78 @@ class Trace:
 
     def winner(self, needs: InstitutionRequirements, changed: str) -> str | None:
         """Return who wins with requirements that differ in one field; None if everything is excluded."""
-        percents = [self._percent(traced, needs, changed) for traced in self._traced]
-        most = max((each for each in percents if each is not None), default=None)
-        first = [traced for traced, percent in zip(self._traced, percents, strict=True) if percent == most]
-        if most is None:
-            return None
-        if len(first) == 1:
-            return first[0].found.key
-        # Conditions are counted only where they break a tie.
-        return min(first, key=lambda traced: self._rank(traced, needs, most)).found.key
+        ranked = sorted(
+            [
+                (self._percent(traced, needs, changed), traced)
+                for traced in self._traced
+                # A gate that is shut and did not read what has changed stays shut.
+                if all(changed in read for read in traced.shut)
+            ],
+            key=lambda each: -each[0],
+        )
+        # Gates are asked from the top down: those below whoever passes first decide nothing.
+        for most, tied in groupby(ranked, key=itemgetter(0)):
+            first = [traced for _, traced in tied if _passes(traced, needs, changed)]
+            if len(first) == 1:
+                return first[0].found.key
+            if first:
+                # Conditions are counted only where they break a tie.
+                best = min(first, key=lambda traced: _rank(traced, needs, changed, most))
+                return best.found.key
+        return None
 
     def _watch(self, asked: InstitutionRequirements, found: Assessment) -> _Traced:
-        gates, grades = [], []
+        pattern = found.pattern
+        gates: dict[str, list[Gate]] = {}
+        grades: dict[str, list[int]] = {}
+        shut, conditions = [], []
+        counted: list[tuple[float, float | None]] = []
         for gate in GATES:
             needs = _Watched(asked)
             # A stand-in that answers as the requirements do.
-            gates.append((needs.read, tuple(gate(cast("InstitutionRequirements", needs), found.pattern))))
-        for criterion in self._criteria:
+            results = tuple(gate(cast("InstitutionRequirements", needs), pattern))
+            if any(each.eligibility is Eligibility.EXCLUDED for each in results):
+                shut.append(needs.read)
+            conditions.append((gate, needs.read, tuple(said for each in results for said in each.conditions)))
+            for name in needs.read:
+                gates.setdefault(name, []).append(gate)
+        for place, (criterion, weight) in enumerate(zip(self._criteria, self._weights, strict=True)):
             needs = _Watched(asked)
-            grade = criterion.grade(cast("InstitutionRequirements", needs), found.pattern)
-            grades.append((needs.read, None if grade is None else grade.value))
-        read = frozenset[str]().union(*(names for names, _ in gates), *(names for names, _ in grades))
-        shut = tuple(
-            names
-            for names, results in gates
-            if any(each.eligibility is Eligibility.EXCLUDED for each in results)
-        )
-        percent = found.percent if found.eligible else None
-        reading: dict[str, list[Gate]] = {}
-        for gate, (names, _) in zip(GATES, gates, strict=True):
-            for name in names:
-                reading.setdefault(name, []).append(gate)
-        return _Traced(found, percent, reading, tuple(grades), read, shut)
+            grade = criterion.grade(cast("InstitutionRequirements", needs), pattern)
+            counted.append((weight, None if grade is None else grade.value))
+            for name in needs.read:
+                grades.setdefault(name, []).append(place)
+        return _Traced(found, tuple(counted), found.percent, gates, grades, tuple(shut), tuple(conditions))
 
-    def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float | None:
-        """Return the points of 100; None if it is excluded."""
-        if changed not in traced.read:
+    def _percent(self, traced: _Traced, needs: InstitutionRequirements, changed: str) -> float:
+        """Return the points of 100, excluded or not."""
+        places = traced.grades.get(changed)
+        if places is None:
             return traced.percent
-        if any(changed not in read for read in traced.shut):
-            return None
-        pattern = traced.found.pattern
-        for gate in traced.gates.get(changed, ()):
-            if any(each.eligibility is Eligibility.EXCLUDED for each in gate(needs, pattern)):
-                return None
-        counted: list[tuple[float, float]] = []
-        for criterion, weight, (read, before) in zip(
-            self._criteria, self._weights, traced.grades, strict=True
-        ):
-            value = before
-            if changed in read:
-                grade = criterion.grade(needs, pattern)
-                value = None if grade is None else grade.value
-            if value is not None:
-                counted.append((weight, value))
-        return percent_of(counted)
+        pattern, counted = traced.found.pattern, list(traced.counted)
+        for place in places:
+            grade = self._criteria[place].grade(needs, pattern)
+            counted[place] = (self._weights[place], None if grade is None else grade.value)
+        return percent_of([(weight, value) for weight, value in counted if value is not None])
 
-    def _rank(self, traced: _Traced, needs: InstitutionRequirements, percent: float) -> tuple[object, ...]:
-        pattern = traced.found.pattern
-        conditions = {each for gate in GATES for result in gate(needs, pattern) for each in result.conditions}
-        return rank(traced.found.key, pattern, eligible=True, percent=percent, conditions=len(conditions))
+
+def _passes(traced: _Traced, needs: InstitutionRequirements, changed: str) -> bool:
+    """Whether no gate is shut that reads what has changed."""
+    return all(
+        each.eligibility is not Eligibility.EXCLUDED
+        for gate in traced.gates.get(changed, ())
+        for each in gate(needs, traced.found.pattern)
+    )
+
+
+def _rank(
+    traced: _Traced, needs: InstitutionRequirements, changed: str, percent: float
+) -> tuple[object, ...]:
+    pattern = traced.found.pattern
+    conditions: set[str] = set()
+    for gate, read, before in traced.conditions:
+        if changed in read:
+            conditions.update(said for result in gate(needs, pattern) for said in result.conditions)
+        else:
+            conditions.update(before)
+    return rank(traced.found.key, pattern, eligible=True, percent=percent, conditions=len(conditions))
