@@ -1,6 +1,7 @@
 """A notebook for a data steward: which way to host can we defend?
 
-It opens in Jupyter by way of jupytext, in VS Code and in PyCharm; as a program it runs from top to bottom:
+`choosing.ipynb` beside it holds the same cells for Jupyter. VS Code and PyCharm open this file as a notebook too; as a
+program it runs from top to bottom:
 
     uv run --extra notebook --extra yaml examples/choosing.py
 """
@@ -9,13 +10,26 @@ It opens in Jupyter by way of jupytext, in VS Code and in PyCharm; as a program 
 # # Where shall our database run?
 #
 # You answer a form, and get a recommendation with its reasons. Nothing here is sent anywhere, and nothing is legal advice.
-# Change the answers in the next cell to your own, and run all cells.
+# Change the answers in the next cell to your own, and run all cells. A word that cannot be read is refused, and the
+# message says what you can choose from. What you leave out is not asked for.
 
 # %%
 from __future__ import annotations
 
-from fairdeploy import InstitutionRequirements, recommend
-from fairdeploy.patterns import CRITERIA, compare, estimate_cost, read_catalogue, strategies_for
+import sys
+from importlib import import_module
+
+from fairdeploy import InstitutionRequirements, Recommendation, recommend
+from fairdeploy.patterns import CRITERIA, Comparison, compare, estimate_cost, read_catalogue, strategies_for
+
+
+def show(thing: Recommendation | Comparison) -> None:
+    """Show a table as a page in a notebook, and as text elsewhere."""
+    if "ipykernel" in sys.modules:
+        import_module("IPython.display").display(thing)
+    else:
+        print(thing.to_markdown())
+
 
 needs = InstitutionRequirements(
     budget="Medium",
@@ -29,15 +43,15 @@ needs = InstitutionRequirements(
     availability_percent=99.5,
 )
 advice = recommend(needs)
-print(advice.summary())
 
 # %% [markdown]
-# ## The decision matrix
+# ## The answer, and the decision matrix
 #
-# Points for each criterion, weights in parentheses. What is excluded stays visible, with the reason.
+# First a paragraph for the board. Then points for each criterion, weights in parentheses. What is excluded stays visible,
+# with the reason; "eligible if" means that the conditions must be met first.
 
 # %%
-print(advice.to_markdown())
+show(advice)
 matrix = advice.plot("matrix")
 
 # %% [markdown]
@@ -67,7 +81,7 @@ scenarios = compare(
         "nothing leaves": recommend(InstitutionRequirements.read({**answers, "sensitive_on_site": "yes"})),
     }
 )
-print(scenarios.to_markdown())
+show(scenarios)
 
 # %% [markdown]
 # ## What does it cost?
@@ -75,11 +89,12 @@ print(scenarios.to_markdown())
 # In ranges. Replace the prices by your own: the defaults are orders of magnitude, and people are most of it.
 
 # %%
+PRICES = {"fte_year": (70_000, 80_000, 95_000)}
 for each in advice.eligible:
-    print(estimate_cost(each.key, years=5, data_gb=800, prices={"fte_year": (70_000, 80_000, 95_000)}))
+    print(estimate_cost(each.key, years=5, data_gb=800, prices=PRICES))
 best = advice.best
 if best is not None:
-    cost = estimate_cost(best.key, years=5, data_gb=800)
+    cost = estimate_cost(best.key, years=5, data_gb=800, prices=PRICES)
     tornado = cost.plot()
     for way in strategies_for(best.key):
         print(f"- {way.text}: worth it when {way.applies}")
@@ -111,7 +126,7 @@ criteria:
 """
 own = read_catalogue(OWN)
 ours = recommend(needs, patterns={**advice.patterns, **own.patterns}, criteria=[*CRITERIA, *own.criteria])
-print(ours.to_markdown())
+show(ours)
 
 # %% [markdown]
 # ## From advice to action

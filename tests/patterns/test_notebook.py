@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from nbclient import NotebookClient
+
+from tests.patterns.notebook import made, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,3 +59,31 @@ def test_every_cell_has_words_before_it() -> None:
 
     assert kinds == ["words", "code"] * (len(kinds) // 2)
     assert len(kinds) >= 12
+
+
+def test_the_notebook_of_jupyter_has_the_same_cells() -> None:
+    """One text, two files: `python -m tests.patterns.notebook` writes the other."""
+    assert [dict(cell) for cell in written().cells] == [dict(cell) for cell in made().cells]
+
+
+def test_the_notebook_runs_in_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jupyter's own kernel runs every cell; tables are pages, and each plot is drawn."""
+    # The kernel is this environment's own, whatever is installed for the user; its files are the test's.
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    notebook = written()
+    with warnings.catch_warnings():
+        # zmq's sockets and the event loop are the libraries' own business.
+        warnings.simplefilter("ignore")
+        NotebookClient(
+            notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
+        ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    shown = "".join(str(output.get("data", {}).get("text/html", "")) for output in outputs)
+    plots = [output for output in outputs if "image/png" in output.get("data", {})]
+
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    assert "We recommend Private Cloud" in shown
+    assert "National research cloud" in shown
+    assert len(plots) >= 4

@@ -21,7 +21,7 @@ _OWN_DUTIES = "no outside processor; the controller's own duties (article 32: se
 _TRANSFERS = "transfers to the US rest on the Data Privacy Framework, whose appeal is pending"
 
 OWN_ISMS = "the institution's own management system is certified with this system in its scope"
-OWN_CARE = "the institution is a care institution (or manages care data) and certifies its own system"
+OWN_CARE = "the institution is a care institution (or manages care data) and can show that its own system meets the norm"
 OWN_NIST = "the institution attests NIST SP 800-171 for this system, images scanned for vulnerabilities"
 DPA = "a data processing agreement is signed (GDPR article 28)"
 
@@ -196,7 +196,10 @@ def dbaas() -> tuple[Claim, ...]:
             note="the seed says GDPR only; Supabase has since come to sign agreements",
         ),
         Claim(
-            "ISO27001", Status.UNKNOWN, note="nothing was found either way: ask Supabase for a certificate"
+            "ISO27001",
+            Status.UNKNOWN,
+            note="Supabase has said that SOC 2 Type 2 audits it and ISO 27001 does not; ask for a certificate",
+            sources=(source.SUPABASE_ISO,),
         ),
         Claim("NEN7510", Status.UNKNOWN, note="nothing was found either way", sources=(source.NEN,)),
         Claim("NIST800171", Status.UNKNOWN, note="nothing was found either way", sources=(source.NIST,)),
@@ -212,7 +215,8 @@ def dbaas() -> tuple[Claim, ...]:
         Claim(
             "SOVEREIGNTY",
             Status.UNSUPPORTED,
-            note="a provider under US law decides about machines, keys and staff; self-hosted Supabase keeps the same API",
+            note="whoever runs it has machines, keys and staff in hand, on AWS and under foreign law, whatever the region; "
+            "self-hosted Supabase keeps the same API",
             sources=(source.EU_SOVEREIGNTY, source.SUPABASE_SELF, source.SEED),
         ),
     )

@@ -7,7 +7,7 @@ import datetime as dt
 from fairdeploy.patterns.claim import Source
 
 READ = dt.date(2026, 11, 23)
-"""The day on which claims were written down from notes on the pages below. The pages may have changed since."""
+"""The day on which claims were written down. docs/choosing.md says which pages were read again then, and in what form."""
 
 ESTIMATE = Source(
     "estimate of the fairdeploy maintainers, to be replaced by your own", "docs/choosing.md", READ
@@ -44,6 +44,11 @@ SUPABASE_HIPAA = Source(
 )
 SUPABASE_REGIONS = Source("Supabase, regions", "https://supabase.com/docs/guides/platform/regions", READ)
 SUPABASE_GDPR = Source("Supabase, GDPR", "https://supabase.com/docs/guides/security/gdpr-compliance", READ)
+SUPABASE_ISO = Source(
+    "Supabase's answer in its discussion 17659: SOC 2 Type 2, not ISO 27001; undated in our copy",
+    "https://github.com/orgs/supabase/discussions/17659",
+    READ,
+)
 SUPABASE_SELF = Source("Supabase, self-hosting", "https://supabase.com/docs/guides/self-hosting", READ)
 GDPR_28 = Source(
     "GDPR, articles 28 and 32", "https://eur-lex.europa.eu/eli/reg/2016/679/oj", dt.date(2016, 4, 27)
@@ -58,7 +63,11 @@ EU_SOVEREIGNTY = Source(
     "https://european.cloud",
     dt.date(2025, 10, 1),
 )
-NEN = Source("NEN 7510: certification of care institutions and data managers", "https://dxfferent.com", READ)
+NEN = Source(
+    "NEN 7510 in care: the law wants it met demonstrably, a certificate is not prescribed (Computable with NEN's spokeswoman)",
+    "https://www.computable.nl/?p=401525",
+    dt.date(2025, 8, 27),
+)
 MYDRE = Source(
     "myDRE: why NEN 7510 does not apply to a research environment", "https://support.mydre.org", READ
 )

@@ -50,6 +50,7 @@ class Action:
 
 _LOCAL = "fairdeploy.backends.local"
 _QUICKSTART = "examples/quickstart.py"
+_HYBRID = "examples/hybrid.py"
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
@@ -67,8 +68,8 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             reach=Reach.PARTLY,
             backend=_LOCAL,
             provisioner="",
-            example=_QUICKSTART,
-            does="It releases on each machine of the cluster by itself, one target a machine, in one plan with sequence().",
+            example=_HYBRID,
+            does="It releases on each machine of the cluster, run there; targets of one machine can go in one plan with sequence().",
             leaves="Shared storage, the database's replication and the balancer before the machines stay with you.",
         ),
         "private_cloud": Action(
@@ -94,9 +95,9 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             reach=Reach.PARTLY,
             backend=_LOCAL,
             provisioner="",
-            example=_QUICKSTART,
-            does="One plan for both sides: sequence(plan_on_site, plan_in_cloud) promotes them together or neither.",
-            leaves="The link between the sides, replication and what may leave the site stay with you.",
+            example=_HYBRID,
+            does="One plan for both sides: sequence(plan_on_site, plan_in_cloud) promotes both together or neither, from one journal.",
+            leaves="It acts on the machine that it runs on: a side on another machine needs a backend that reaches it. The link, replication and what may leave the site stay with you.",
         ),
         "dbaas": Action(
             pattern="dbaas",

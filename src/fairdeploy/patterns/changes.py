@@ -139,7 +139,7 @@ def _said(value: object) -> str:
         case Enum():
             return label(value).lower()
         case tuple():
-            return ", ".join(map(str, value)) or "none"
+            return ", ".join(REGIMES.get(str(each), str(each)) for each in value) or "none"
         case _:
             return str(value)
 

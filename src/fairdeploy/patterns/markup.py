@@ -16,30 +16,36 @@ if TYPE_CHECKING:
 __all__ = ["html", "markdown"]
 
 # Colours come from the page, light or dark; what wins is said by a word and a weight, not by a colour alone.
+# Named three times over: Jupyter aligns and colours every table of its own accord.
+_TABLE = "table" + ".fairdeploy-matrix" * 3
 _STYLE = (
-    ".fairdeploy-matrix{border-collapse:collapse;color:inherit;background:transparent;font-size:0.9em}"
-    ".fairdeploy-matrix caption{text-align:left;font-weight:bold;padding:0.3em 0}"
-    ".fairdeploy-matrix th,.fairdeploy-matrix td{border:1px solid currentColor;padding:0.3em 0.6em;text-align:left;vertical-align:top}"
-    ".fairdeploy-matrix td.number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".fairdeploy-matrix tr.winner{outline:2px solid currentColor;font-weight:bold}"
-    ".fairdeploy-matrix tr.excluded{opacity:0.75}"
+    f"{_TABLE}{{border-collapse:collapse;color:inherit;background:transparent;font-size:0.9em}}"
+    f"{_TABLE} caption{{text-align:left;font-weight:bold;padding:0.3em 0}}"
+    f"{_TABLE} th,{_TABLE} td{{border:1px solid currentColor;padding:0.3em 0.6em;text-align:left;vertical-align:top}}"
+    f"{_TABLE} td.number{{text-align:right;font-variant-numeric:tabular-nums}}"
+    f"{_TABLE} tr.winner{{outline:2px solid currentColor;font-weight:bold}}"
+    f"{_TABLE} tr.excluded{{opacity:0.75}}"
 )
 
 
 def markdown(advice: Recommendation) -> str:
-    """Return the decision matrix as a table, with the paragraph for a board above."""
+    """Return the decision matrix as a table, with the paragraph for a board above and the conditions below it.
+
+    Below, not in a column: a page would squeeze it to a word a line.
+    """
     shown = matrix(advice)
-    heads = ["Pattern", "Verdict", "Total", *shown.criteria, "Conditions, or what excludes it"]
-    rules = ["---", "---", "---:", *("---:" for _ in shown.criteria), "---"]
+    heads = ["Pattern", "Verdict", "Total", *shown.criteria]
+    rules = ["---", "---", "---:", *("---:" for _ in shown.criteria)]
     rows = [_cells(row) for row in shown.rows]
     lines = [_line(heads), _line(rules, raw=True), *(_line(row) for row in rows)]
-    return "\n".join([_text(advice.summary()), "", *lines, "", f"*{shown.footnote}*", ""])
+    remarks = [f"- {_text(row.name)}, {row.verdict}: {_text(row.remark)}" for row in shown.rows if row.remark]
+    return "\n".join([_text(advice.summary()), "", *lines, "", *remarks, "", f"*{shown.footnote}*", ""])
 
 
 def _cells(row: Row) -> list[str]:
     name = f"**{row.name}**" if row.first else row.name
     total = "–" if row.total is None else f"{row.total:.0f}"
-    return [name, row.verdict, total, *row.points, row.remark or "–"]
+    return [name, row.verdict, total, *row.points]
 
 
 def _line(cells: Sequence[str], *, raw: bool = False) -> str:
@@ -57,16 +63,21 @@ def _text(text: str) -> str:
 
 
 def html(advice: Recommendation) -> str:
-    """Return the decision matrix as a table with caption and scoped headings, inside a figure of its own."""
+    """Return the decision matrix as a table with caption and scoped headings, and the conditions as a list below it."""
     shown = matrix(advice)
-    heads = ["Pattern", "Verdict", "Total of 100", *shown.criteria, "Conditions, or what excludes it"]
+    heads = ["Pattern", "Verdict", "Total of 100", *shown.criteria]
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     body = "".join(_row(row) for row in shown.rows)
+    remarks = "".join(
+        f"<li><strong>{escape(row.name)}</strong>, {escape(row.verdict)}: {escape(row.remark)}</li>"
+        for row in shown.rows
+        if row.remark
+    )
     return (
         f"<div><style>{_STYLE}</style><p>{escape(advice.summary())}</p>"
         f'<table class="fairdeploy-matrix"><caption>{escape(shown.title)}{_weights_said(shown)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<p><small>{escape(shown.footnote)}</small></p></div>"
+        f"<ul>{remarks}</ul><p><small>{escape(shown.footnote)}</small></p></div>"
     )
 
 
@@ -80,6 +91,5 @@ def _row(row: Row) -> str:
     numbers = "".join(f'<td class="number">{escape(each)}</td>' for each in (total, *row.points))
     name = f"{row.name} (recommended)" if row.first else row.name
     return (
-        f'<tr class="{kind}"><th scope="row">{escape(name)}</th><td>{escape(row.verdict)}</td>'
-        f"{numbers}<td>{escape(row.remark) or '–'}</td></tr>"
+        f'<tr class="{kind}"><th scope="row">{escape(name)}</th><td>{escape(row.verdict)}</td>{numbers}</tr>'
     )

@@ -46,6 +46,9 @@ class Comparison:
         robust = ", ".join(self.robust) or "none"
         return "\n".join([*lines, "", f"Can be chosen in every scenario: {robust}.", ""])
 
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
     def to_frame(self) -> pd.DataFrame:
         """Return points of 100 as a frame, patterns down and scenarios across; nothing where a pattern is excluded.
 
