@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
 SMALL = {
     "engine": ["--rollouts", "4"],
     "guard": ["--times", "1", "--rate", "100"],
+    "health": ["--number", "20", "--rounds", "1"],
     "imports": ["--rounds", "1"],
     "latency": ["--rate", "50", "--seconds", "1", "--rounds", "1"],
     "losses": ["--changes", "3", "--rate", "50", "--pause", "0.05"],

@@ -57,7 +57,7 @@ def _row(name: str, result: CheckResult) -> Row:
         word=verdict.replace("_", " "),
         name=name,
         says=result.message if result.took_ms is None else f"{result.message} ({result.took_ms} ms)",
-        more=_figures(result.evidence),
+        more=_figures(result.evidence, result.message),
     )
 
 
@@ -66,8 +66,8 @@ def _advisory(row: Row) -> Row:
     return replace(row, about="advisory", mark="care" if row.mark == "bad" else row.mark)
 
 
-def _figures(evidence: JSON) -> tuple[str, ...]:
-    """Say the evidence in a line, as far as it is a line."""
+def _figures(evidence: JSON, says: str) -> tuple[str, ...]:
+    """Say the evidence in a line, as far as it is a line, without what the message says already."""
     match evidence:
         case None:
             return ()
@@ -75,9 +75,16 @@ def _figures(evidence: JSON) -> tuple[str, ...]:
             told = [f"{key} {_value(value)}" for key, value in list(evidence.items())[:_SHOWN]]
             return (", ".join(told),) if told else ()
         case list():
-            return tuple(_value(each) for each in evidence[:_SHOWN])
+            told = [_value(_new(each, says)) for each in evidence[:_SHOWN]]
+            return tuple(filter(None, told))
         case _:
             return (_value(evidence),)
+
+
+def _new(value: JSON, says: str) -> JSON:
+    if not isinstance(value, dict):
+        return value
+    return {key: each for key, each in value.items() if not (isinstance(each, str) and each in says)}
 
 
 def _value(value: JSON) -> str:
