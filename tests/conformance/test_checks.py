@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from fairdeploy.health import run_check
-from fairdeploy.model import CommandCheck, HTTPCheck, Instance, Target, TCPCheck
+from fairdeploy.model import Asked, CommandCheck, HTTPCheck, Instance, Target, TCPCheck, any_of
 from fairdeploy.protocols import HealthCheck, Subject
 from fairdeploy.testing.conformance import HealthCheckConformance, Subjects, loopback
 
@@ -66,7 +66,7 @@ def _deaf(stack: AsyncExitStack) -> socket.socket:
 class _BuiltIn(HealthCheckConformance):
     """What the checks that come with the package have in common."""
 
-    asked: ClassVar[HTTPCheck | TCPCheck | CommandCheck]
+    asked: ClassVar[Asked]
 
     @pytest.fixture(params=["asyncio", "trio"])
     def anyio_backend(self, request: pytest.FixtureRequest) -> str:
@@ -94,6 +94,12 @@ class TestTCP(_BuiltIn):
     """`TCPCheck`."""
 
     asked = TCPCheck(timeout_ms=1_000)
+
+
+class TestQuorum(_BuiltIn):
+    """`Quorum`, of both."""
+
+    asked = any_of(HTTPCheck("/", timeout_ms=1_000), HTTPCheck("/else", status=(599, 599), timeout_ms=1_000))
 
 
 class TestCommand(_BuiltIn):
