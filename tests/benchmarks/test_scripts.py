@@ -19,6 +19,7 @@ SMALL = {
     "losses": ["--changes", "3", "--rate", "50", "--pause", "0.05"],
     "recover": ["--times", "1", "--rate", "100"],
     "rollback": ["--times", "1", "--rate", "200"],
+    "simulation": ["--runs", "8", "--processes", "2"],
     "switch": ["--switches", "4"],
     "verdicts": ["--runs", "2"],
 }

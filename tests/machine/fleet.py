@@ -51,7 +51,7 @@ class Fleet:
         self.loop = VirtualLoop()
         self.clock = VirtualClock(time=self.loop.time)
         demand = Demand(rate=40, low_ms=5, high_ms=100)
-        default = Behaviour(start_seconds=0.1, restart_seconds=0.1)
+        default = Behaviour(start_seconds=0.1, restart_seconds=0.1, job_seconds=0.1)
         self.world = World(
             BEHAVIOURS,
             default=default,

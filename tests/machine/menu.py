@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from fairdeploy.model import BoundCheck, ErrorRate, Release, Target, Verdict
+from fairdeploy.model import BoundCheck, ErrorRate, Job, Release, RunJob, Target, Verdict
 from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling
 from fairdeploy.testing.simulation import Behaviour
 
@@ -15,10 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from random import Random
 
+    from fairdeploy.model import Capability, Deployment, Plan
     from fairdeploy.protocols import Strategy
 
 __all__ = ["BEHAVIOURS", "MENU", "RELEASES", "STRATEGIES", "TARGETS", "Happening", "drawn", "happenings"]
 
+
+class Migrating:
+    """A strategy that runs a job before the first change of traffic, and goes on after a crash."""
+
+    def plan(
+        self, release: Release, target: Target, deployment: Deployment, capabilities: frozenset[Capability]
+    ) -> Plan:
+        """Return the inner plan with the job in it."""
+        inner = Rolling(max_surge=1, ready_deadline=1, on_crash="resume")
+        plan = inner.plan(release, target, deployment, capabilities)
+        started = next((i for i, step in enumerate(plan.steps) if step.kind == "await_ready"), None)
+        if started is None:
+            return plan
+        job = RunJob("migrate", target=target.id, revision=release.revision, job=MIGRATE)
+        return replace(plan, steps=(*plan.steps[: started + 1], job, *plan.steps[started + 1 :]))
+
+
+MIGRATE = Job("migrate", command=["migrate"])
 TARGETS = {
     "shop": Target("shop", replicas=2, endpoint="127.0.0.1:8080", drain_ms=400, stream_drain_ms=400),
     "worker": Target("worker", replicas=2, drain_ms=400, stream_drain_ms=400),
@@ -52,6 +71,7 @@ STRATEGIES: dict[str, Strategy] = {
         watch=0.4, every=0.1, keep_warm=0, preview_header=None, analysis=[ORACLE], ready_deadline=1
     ),
     "rolling": Rolling(max_surge=1, ready_deadline=1),
+    "migrating": Migrating(),
     "recreate": Recreate(watch=0.2, ready_deadline=1),
     "approved": Approved(BlueGreen(watch=0.2, keep_warm=0, preview_header=None, ready_deadline=1), timeout=4),
 }

@@ -8,7 +8,7 @@ its mistakes.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, final
 
@@ -23,6 +23,7 @@ from fairdeploy.model import (
     Latency,
     Outcome,
     Promote,
+    RunJob,
     Split,
     Undoing,
     Verdict,
@@ -94,7 +95,7 @@ class Audit:
         self._answers: dict[str, Verdict] = {}
         self._epochs: dict[tuple[TargetId, str], int] = {}
         self._acting: dict[TargetId, list[RolloutId]] = {}
-        self._jobs: set[str] = set()
+        self._jobs: Counter[tuple[RolloutId, TargetId, str]] = Counter()
         self._log: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=_TRACE)
         self._broken: list[str] = []
         world.hook = self._around
@@ -152,9 +153,17 @@ class Audit:
         elif rollout not in acting:
             acting.append(rollout)
         if effect.name == "backend.execute" and effect.changed:
-            if effect.key in self._jobs:
-                self._complain(f"I6: the job of {effect.key!r} was started twice")
-            self._jobs.add(effect.key)
+            self._started(rollout, effect)
+
+    def _started(self, rollout: RolloutId, effect: Effect) -> None:
+        """A job is started as often as the plan says, whatever key it is started under."""
+        started = (rollout, effect.target, effect.detail)
+        self._jobs[started] += 1
+        steps = [s for s in self._stories[rollout].plan.steps if isinstance(s, RunJob)]
+        mine = [s for s in steps if s.target == effect.target]
+        planned = sum(effect.detail.startswith(f"{s.job.name} on {s.revision} ") for s in mine)
+        if self._jobs[started] > planned:
+            self._complain(f"I6: {effect.detail!r} was started {self._jobs[started]} times by {rollout!r}")
 
     # Records.
 
