@@ -63,11 +63,38 @@ def types(session: nox.Session) -> None:
     session.run("pyright", f"--pythonpath={session.virtualenv.location}/bin/python", *CODE)
 
 
+DAILY = "not nightly and not proof"
+TOGETHER = [
+    f"tests/{folder}"
+    for folder in (
+        "analysis",
+        "contracts",
+        "engine",
+        "machine",
+        "model",
+        "patterns",
+        "strategies",
+        "testing",
+        "validation",
+    )
+]
+"""Folders whose tests start nothing that others could disturb: they run on all cores at once. The others run alone."""
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test but the nightly ones, on the Python that runs nox."""
+    """Run every test but the nightly ones, on the Python that runs nox; `-- ...` goes to pytest, for a part of them."""
+    daily(session)
+
+
+def daily(session: nox.Session) -> None:
     sync(session, "test")
-    session.run("pytest", "-m", "not nightly and not proof", *session.posargs)
+    if session.posargs:
+        session.run("pytest", "-m", DAILY, *session.posargs)
+        return
+    session.run("pytest", "-m", f"{DAILY} and not load", "-n", "auto", "--dist", "worksteal", *TOGETHER)
+    session.run("pytest", "-m", f"{DAILY} and load", *TOGETHER)
+    session.run("pytest", "-m", DAILY, *(f"--ignore={folder}" for folder in TOGETHER))
 
 
 @nox.session
@@ -148,8 +175,7 @@ def audit(session: nox.Session) -> None:
 @nox.session(default=False, python=["3.12", "3.13", "3.14"], download_python="never")
 def tests_all(session: nox.Session) -> None:
     """Run the tests on the newer Pythons that this machine has."""
-    sync(session, "test")
-    session.run("pytest", "-m", "not nightly and not proof", *session.posargs)
+    daily(session)
 
 
 @nox.session(default=False)
