@@ -9,6 +9,7 @@ not worse.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from math import isinf, log
 
@@ -113,8 +114,14 @@ def _finite(histogram: Histogram) -> tuple[float, ...]:
 
 def _nearest(check: LatencyComparison, pooled: tuple[int, ...], total: int) -> tuple[int, ...]:
     """Return the bound nearest to each quantile, in log odds: 98 % is nearer to 99 % than 99.99 % is."""
-    logits = [log((fast + 0.5) / (total - fast + 0.5)) for fast in pooled]
-    return tuple(
-        min(range(len(logits)), key=lambda index: abs(logits[index] - log(quantile / (1 - quantile))))
-        for quantile in check.quantiles
-    )
+    found = []
+    for quantile in check.quantiles:
+        wanted = log(quantile / (1 - quantile))
+        above = bisect_left(pooled, quantile * total)
+        beside = range(max(0, above - 1), min(len(pooled), above + 1))
+        found.append(min(beside, key=lambda index: abs(_log_odds(pooled[index], total) - wanted)))
+    return tuple(found)
+
+
+def _log_odds(fast: int, total: int) -> float:
+    return log((fast + 0.5) / (total - fast + 0.5))
