@@ -15,6 +15,7 @@ SMALL = {
     "guard": ["--times", "1", "--rate", "100"],
     "health": ["--number", "20", "--rounds", "1"],
     "imports": ["--rounds", "1"],
+    "journal": ["--times", "5", "--rollouts", "4"],
     "latency": ["--rate", "50", "--seconds", "1", "--rounds", "1"],
     "losses": ["--changes", "3", "--rate", "50", "--pause", "0.05"],
     "recover": ["--times", "1", "--rate", "100"],

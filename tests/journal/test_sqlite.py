@@ -15,7 +15,7 @@ import pytest
 
 from fairdeploy.errors import Fenced, InvalidInput, JournalError, LeaseHeld, RecordError
 from fairdeploy.journal import SQLiteJournal, codec, database
-from fairdeploy.model import Began, Progressed, TookOver
+from fairdeploy.model import Began, Progressed
 from fairdeploy.protocols import Lease
 from tests.journal.plans import ended, plan
 from tests.journal.programs import child, last_words
@@ -285,7 +285,7 @@ async def test_a_locked_file_is_named(path: Path) -> None:
         await _set(journal, "busy_timeout = 20")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(JournalError, match="kept it locked") as caught:
+            with pytest.raises(JournalError, match=r"been locked|kept it locked") as caught:
                 await journal.append(lease, STEP)
             other.execute("ROLLBACK")
         await journal.append(lease, STEP)
@@ -373,30 +373,6 @@ async def test_one_of_many_programs_wins(path: Path) -> None:
     async with SQLiteJournal.open(path) as journal:
         assert len(await journal.rollouts()) == 1
         assert len(await journal.read()) == 2
-
-
-async def test_one_of_many_programs_takes_over(path: Path) -> None:
-    """Of programs that take over one dead rollout at the same moment, one gets it."""
-    async with SQLiteJournal.open(path) as journal:
-        old = await journal.begin("r1", plan(), "dead", 1)
-        script = """
-            async def main():
-                print("ready", flush=True)
-                sys.stdin.readline()
-                async with SQLiteJournal.open(path) as journal:
-                    try:
-                        await journal.take("r1", str(os.getpid()), 60_000, reason="expired")
-                        print("won")
-                    except LeaseHeld:
-                        print("held")
-        """
-        answers = await anyio.to_thread.run_sync(_race, script, path, 4)
-        with pytest.raises(Fenced):
-            await journal.append(old, STEP)
-        taken = [event for event in await journal.read() if isinstance(event.record, TookOver)]
-
-    assert sorted(answers) == ["held", "held", "held", "won"]
-    assert len(taken) == 1
 
 
 def _race(script: str, path: Path, runners: int) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fairdeploy.errors import JournalError
+from fairdeploy.journal.lockers import locker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +123,8 @@ def failure(path: Path, error: sqlite3.Error) -> JournalError:
             f"journal {str(path)!r} is damaged, or no journal: restore it from a copy, or name another path"
         )
     remedy = _REMEDIES.get(code, f"SQLite says {error}")
+    if code == sqlite3.SQLITE_BUSY and (who := locker(path)):
+        remedy = f"it has been locked for {_BUSY_SECONDS:g} s by {who}; then call again"
     return JournalError(f"journal {str(path)!r} cannot be used: {remedy}")
 
 

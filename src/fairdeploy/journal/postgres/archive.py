@@ -28,17 +28,16 @@ async def forget(link: Link, rollouts: Sequence[RolloutId]) -> tuple[RolloutId, 
     Raises:
         JournalError: If it cannot be written.
     """
+    query = f"SELECT {quoted(link.address.schema)}.forget($1::text[])"  # a proven name
+    gone: set[RolloutId] = set()
     try:
         with anyio.CancelScope(shield=True):
             async with link.connection() as connection:
-                gone = await connection.fetchval(
-                    f"SELECT {quoted(link.address.schema)}.forget($1::text[])",
-                    list(rollouts),
-                )
+                gone.update(await connection.fetchval(query, list(rollouts)))
     except LOST as error:
         failed = link.failed(error)
     else:
-        return tuple(rollout for rollout in rollouts if rollout in set(gone))
+        return tuple(rollout for rollout in rollouts if rollout in gone)
     raise failed
 
 
