@@ -165,19 +165,19 @@ async def test_connections_that_run_out_are_told_before_and_after(
 
 
 async def test_a_server_that_is_killed_fails_and_passes_again_afterwards(
-    dsn: pytest.MonkeyPatch, postgres_server: PostgresServer
+    dsn: pytest.MonkeyPatch, small: PostgresServer
 ) -> None:
     """Nobody listening is evidence; after the restart all is as before."""
-    postgres_server.kill()
+    small.kill()
     try:
-        socket_gone = await _asked(dsn, postgres_server.dsn())
-        port_gone = await _asked(dsn, postgres_server.tcp())
+        socket_gone = await _asked(dsn, small.dsn())
+        port_gone = await _asked(dsn, small.tcp())
     finally:
-        postgres_server.start()
+        small.start()
 
     assert (socket_gone.verdict, port_gone.verdict) == (Verdict.FAIL, Verdict.FAIL)
     assert f"{ASKED} did not accept a connection" in port_gone.message
-    assert (await _asked(dsn, postgres_server.dsn())).verdict is Verdict.PASS
+    assert (await _asked(dsn, small.dsn())).verdict is Verdict.PASS
 
 
 async def test_a_password_that_is_refused_is_an_error(

@@ -20,7 +20,7 @@ class CommandCheck:
 
     Args:
         command: Argument vector, never given to a shell.
-        contains: Text that its output must hold as well; ``None``: any output.
+        contains: Text that the last 8 KiB of its output must hold as well; ``None``: any output.
         timeout_ms: After which it is killed and counts as failed.
         scope: See `Scope`.
 

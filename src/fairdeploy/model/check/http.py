@@ -41,8 +41,8 @@ class HTTPCheck:
             leads elsewhere fails. Default 0: a redirect is an answer, judged by its own status.
         certificate_days: Days for which the server's certificate must still be valid; ``None``:
             as long as it is valid. For URLs with ``https``.
-        verify: Whether certificates are verified: as the system trusts, or by the certificates
-            in a file (absolute path).
+        verify: Whether certificates are verified: by certifi's list, as httpx does, or by the
+            certificates in a file (absolute path).
         timeout_ms: For each path, redirects included. Default 5 s.
         scope: See `Scope`.
 

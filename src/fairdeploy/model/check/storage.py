@@ -36,7 +36,7 @@ class StorageCheck:
         region: Of the bucket. Default ``us-east-1``.
         key: Access key id; ``None``: as boto3 finds it.
         secret: Secret access key; ``None``: as boto3 finds it.
-        verify: As in `HTTPCheck`.
+        verify: As in `HTTPCheck`; by default with botocore's list.
         timeout_ms: For everything together. Default 10 s.
 
     Raises:
