@@ -11,6 +11,7 @@ from tests.contracts import source
 pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
 
 SMALL = {
+    "conviction": ["--times", "1", "--rate", "150"],
     "engine": ["--rollouts", "4"],
     "guard": ["--times", "1", "--rate", "100"],
     "health": ["--number", "20", "--rounds", "1"],

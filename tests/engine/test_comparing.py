@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from fairdeploy.analysis import State
+from fairdeploy.engine import with_measured_power
 from fairdeploy.engine.comparing import Batches
 from fairdeploy.engine.guard_state import GuardState
 from fairdeploy.errors import InvalidInput, RecordError, Unbound
@@ -230,7 +231,7 @@ def test_undecided_with_the_fail_side_near_goes_on_counting() -> None:
     """With a limit of 0 any evidence is near: it holds after the bake, up to its limit, then goes back."""
 
     async def story() -> None:
-        house = await house_of(Behaviour(), Behaviour(error_share=0.004), Demand(rate=20))
+        house = await house_of(Behaviour(), Behaviour(error_share=0.02), Demand(rate=20))
         check = ErrorComparison(alpha=1e-9, negligible_percent=0)
         result = await run(house, replace(CANARY, analysis=(check,), undecided=Undecided(limit=0)))
         assert result.outcome is Outcome.ROLLED_BACK
@@ -266,6 +267,29 @@ def test_where_old_and_new_never_serve_together_nothing_is_compared() -> None:
         )
         rolling = await house.deployer.plan(SHOP, TWO, Rolling(analysis=both, watch=10))
         assert [guard.id for guard in rolling.guards] == ["error-comparison", "error-rate"]
+
+    virtually(story)
+
+
+def test_a_plan_can_say_what_the_traffic_can_detect() -> None:
+    """Counted at the router; a quiet target says that nothing can be compared."""
+
+    async def story() -> None:
+        house = await house_of(GOOD, GOOD)
+        plan = await house.deployer.plan(
+            SHOP, TWO, replace(CANARY, analysis=(*CANARY.analysis, LatencyComparison()))
+        )
+        told = await with_measured_power(plan, house.backend, count_for=60)
+        added = told.notes[len(plan.notes) :]
+        assert added[0].startswith("error-comparison: Both revisions serve 1")
+        assert added[1].startswith("error-comparison: Found with a probability of 80 %")
+        assert any(note.startswith("latency-comparison: ") for note in added)
+        assert replace(told, notes=plan.notes) == plan
+        quiet = await house_of(GOOD, GOOD, Demand(rate=0))
+        silent = await with_measured_power(plan, quiet.backend)
+        assert silent.notes[-1].startswith("Traffic: no request in 10 s")
+        plain = await house.deployer.plan(SHOP, TWO, replace(CANARY, analysis=()))
+        assert await with_measured_power(plain, house.backend) is plain
 
     virtually(story)
 

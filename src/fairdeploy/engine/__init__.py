@@ -7,5 +7,16 @@ from fairdeploy.engine.deployer import Deployer
 from fairdeploy.engine.retention import prune
 from fairdeploy.engine.rollout import Events, Rollout
 from fairdeploy.engine.status import Status
+from fairdeploy.engine.traffic import with_measured_power
 
-__all__ = ["Charts", "Deployer", "Events", "Rollout", "Status", "chart_of", "charts", "prune"]
+__all__ = [
+    "Charts",
+    "Deployer",
+    "Events",
+    "Rollout",
+    "Status",
+    "chart_of",
+    "charts",
+    "prune",
+    "with_measured_power",
+]

@@ -150,7 +150,7 @@ def _watching(plan: Plan) -> Iterator[str]:
         policy = plan.undecided
         yield (
             f"undecided at the end ({policy.name}): {_ACTIONS[policy.far]} if no check failed and the evidence is at "
-            f"most {policy.limit:.0%} of the way to a fail, else {_ACTIONS[policy.near]}"
+            f"most {100 * policy.limit:g} % of the way to a fail, else {_ACTIONS[policy.near]}"
         )
 
 
