@@ -11,7 +11,9 @@ import anyio
 import pytest
 
 from fairdeploy.backends.local import LocalBackend
+from fairdeploy.backends.local._validating import ROUTER_IDLE_MS
 from fairdeploy.model import Release, SecretRef, Severity
+from fairdeploy.routing.envoy import clusters
 from tests.backends.local import names, texts, until
 from tests.validation.places import SLOW, application, left, place, rehearsal
 
@@ -89,6 +91,18 @@ async def test_an_application_that_does_not_come_up_is_refused(backend: LocalBac
     assert left(backend) == []
 
 
+async def test_last_words_hold_no_secret(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an application prints before it gives up may hold what it was given."""
+    value = "9f2c4be1d07a4c3f8e65aa10b7d3c921"
+    monkeypatch.setenv("SHOP_TOKEN", value)
+    program = "import os, sys; sys.exit('cannot log in with ' + os.environ['TOKEN'])"
+    command = [sys.executable, "-c", program, "{port}"]
+    found = await rehearsal(
+        backend, Release("1", command=command, env={"TOKEN": SecretRef.env("SHOP_TOKEN")})
+    )
+    assert "cannot log in with [secret]" in found["readiness"].message
+
+
 async def test_a_worker_is_not_rehearsed(backend: LocalBackend) -> None:
     """It listens nowhere, and might take real work from a queue."""
     assert await rehearsal(backend, Release("1", command=[sys.executable, "-c", "print('worked')"])) == {}
@@ -152,3 +166,8 @@ async def test_nothing_of_a_trial_outlives_a_killed_program(tmp_path: Path) -> N
         return [path for path in (Path(f"/proc/{pid}"), *names(folder / "rehearsals")) if is_there(path)]
 
     await until(standing, lambda seen: not seen)
+
+
+def test_the_router_keeps_idle_connections_as_long_as_the_check_takes_it_to() -> None:
+    """The two are written down in rooms that do not know each other's inside."""
+    assert f"{ROUTER_IDLE_MS // 1000}s" == clusters._IDLE

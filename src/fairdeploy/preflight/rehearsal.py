@@ -20,7 +20,9 @@ __all__ = ["Replica", "Start", "rehearsed"]
 Start: TypeAlias = Callable[[], AbstractAsyncContextManager[Replica]]
 """Starts a throw-away instance, and sees to it that nothing of it is left."""
 
-_READY_WITHIN = 60.0
+_READY_WITHIN = 15.0
+"""Seconds that a trial instance may take to become ready. A slower one is a warning: the rollout has its own, longer
+deadline, and a release that never gets ready should not be waited for twice."""
 _LONGEST_IDLE_MS = 5_000
 _ASK = 0.05
 

@@ -126,12 +126,25 @@ async def validated(
     """
     own = scene.backend.validations() if isinstance(scene.backend, Validated) else ()
     findings: list[Finding] = []
-    with anyio.move_on_after(_LONGEST):
+    with anyio.move_on_after(_LONGEST) as all_in_all:
         for wave in waves((*built_in.validations(), *own, *more), only=only, without=without):
             findings += await _at_once(wave, scene)
             if stops(findings):
                 break
+    if all_in_all.cancelled_caught:
+        findings.append(_too_long())
     return concluded(findings, target=scene.target.id, at=datetime.now(UTC))
+
+
+def _too_long() -> Finding:
+    return Finding(
+        "time",
+        aspect=Aspect.CAPACITY,
+        severity=Severity.WARNING,
+        passed=False,
+        message=f"not everything could be looked at within {_LONGEST:g} s",
+        remedy="leave out what takes so long, or give it a shorter deadline",
+    )
 
 
 async def _at_once(wave: Sequence[Validation], scene: Scene) -> list[Finding]:

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from fairdeploy.backends.local import _files, _rehearsing, _scan, _starting, _watching
+from fairdeploy.backends.local import _files, _hidden, _rehearsing, _scan, _starting, _tail, _watching
 from fairdeploy.backends.local._layout import Layout
 from fairdeploy.backends.local.launch import free_port
 from fairdeploy.errors import BackendError
@@ -82,13 +82,8 @@ class Trial:
                 os.killpg(self._pid, signal.SIGKILL)
 
     def last_words(self) -> tuple[str, ...]:
-        """Return the last lines that it wrote."""
-        try:
-            return tuple(
-                self._output.read_text(encoding="utf-8", errors="replace")[-_MOST:].splitlines()[-_LINES:]
-            )
-        except OSError:
-            return ()
+        """Return the last lines that it wrote, without the secrets that it was given."""
+        return _hidden.hide(_tail.last(self._output, _LINES), _hidden.values(self._record.secrets))
 
     def memory(self) -> int | None:
         """Return the bytes of memory that it and its children use."""

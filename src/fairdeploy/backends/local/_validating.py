@@ -29,7 +29,7 @@ __all__ = ["ROUTER_IDLE_MS", "validations"]
 
 ROUTER_IDLE_MS = 2_000
 """How long the embedded router keeps an idle connection to an instance."""
-_REHEARSAL = 180.0
+_REHEARSAL = 120.0
 _CGROUP = Path("/sys/fs/cgroup")
 
 
