@@ -176,7 +176,7 @@ RECORD = json.dumps(
 
 
 @given(ANY_JSON.map(json.dumps) | changed(RECORD))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])  # each writes files
 def test_the_files_of_a_backend(tmp_path: Path, text: str) -> None:
     """Instances, marks and numbers of a target: what they say, or an error of the backend."""
     layout = Layout(tmp_path, TargetId("shop/production"))
@@ -295,6 +295,7 @@ def test_a_uri_of_a_backend(uri: str) -> None:
         only_ours(lambda: open_backend(uri))
 
 
+@settings(max_examples=80)  # each works a recommendation out anew
 @given(changed(CLOSE.to_json()))
 def test_a_recommendation_that_was_written(text: str) -> None:
     """It is read, or refused as bad input."""
