@@ -1,7 +1,7 @@
-"""The crash matrix: ``python -m tests.crash.matrix run|table``; `nox -s crashpoints` does both.
+"""The crash matrix: ``python -m tests.crash.matrix local|simulated|table``; `nox -s crashpoints` does all three.
 
-``run`` tries every crash point of the local backend and appends each finding to a file, a JSON line each; ``table`` writes
-what such files hold into ``docs/reliability.md``.
+``local`` tries the crash points of the local backend, ``simulated`` those of the simulated one; both append what they find
+to a file, a JSON line each. ``table`` writes what such files hold into ``docs/reliability.md``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import secrets
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -24,10 +25,12 @@ from fairdeploy.testing.crash.local import local_house
 from tests.contracts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 FAULTS: tuple[Fault, ...] = (*SINGLE, *DOUBLE)
 NAMES = {"+".join(fault): fault for fault in FAULTS}
+PAGE = source.ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- the matrix: written by tests/crash/matrix.py -->", "<!-- end of the matrix -->"
 
 
 def commit() -> str:
@@ -36,12 +39,18 @@ def commit() -> str:
     return subprocess.run(argv, cwd=source.ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-async def run(given: argparse.Namespace) -> int:
+def about(backend: str, **more: object) -> str:
+    """Return the line that tells how findings came about."""
+    known = {"backend": backend, "commit": commit(), "day": f"{datetime.now(UTC):%Y-%m-%d}", **more}
+    return json.dumps({"about": known}) + "\n"
+
+
+async def local(given: argparse.Namespace) -> int:
     """Try points, tell of each, and keep what was found."""
     with given.findings.open("a") as file:
 
         def tell(finding: Finding) -> None:
-            file.write(json.dumps({"finding": asdict(finding)}) + "\n")
+            file.write(json.dumps({"backend": "local", "finding": asdict(finding)}) + "\n")
             file.flush()
             if finding.wrong:
                 print(finding, flush=True)  # noqa: T201 -- a program
@@ -54,27 +63,87 @@ async def run(given: argparse.Namespace) -> int:
             seconds=given.seconds,
             tell=tell,
         )
-        about = {
-            "backend": "local",
-            "commit": commit(),
-            "day": f"{datetime.now(UTC):%Y-%m-%d}",
-            "seed": given.seed,
-            "rate": given.rate,
-            "boundaries": found.boundaries,
-            "requests": found.requests,
-            "lost": found.lost,
-        }
-        file.write(json.dumps({"about": about}) + "\n")
+        rest = {"seed": given.seed, "rate": given.rate, "requests": found.requests, "lost": found.lost}
+        file.write(about("local", **rest))
     print(found)  # noqa: T201 -- a program
     return 1 if found.wrong or found.lost else 0
+
+
+async def simulated(given: argparse.Namespace) -> int:
+    """Try every single death and every standstill of each story in virtual time."""
+    return await anyio.to_thread.run_sync(_simulated, given.findings)
+
+
+def _simulated(findings: Path) -> int:
+    from tests.engine import test_crashes as crashes  # noqa: PLC0415 -- needs what the other commands do not
+    from tests.engine.simulated import virtually  # noqa: PLC0415 -- as above
+
+    wrong = 0
+    with findings.open("a") as file:
+        for name, story in crashes.STORIES.items():
+            for how, trial in (("kill", crashes.complaint), ("stop", crashes.complaint_of_a_sleeper)):
+                place, reached = 0, True
+                while reached:
+                    place += 1
+                    said, reached = virtually(partial(trial, story, place))
+                    if reached:
+                        found = Finding(
+                            story=name, fault=(how,), places=(str(place),), wrong=(said,) if said else ()
+                        )
+                        file.write(json.dumps({"backend": "simulated", "finding": asdict(found)}) + "\n")
+                        wrong += bool(said)
+        file.write(about("simulated"))
+    return 1 if wrong else 0
+
+
+def rows(lines: Iterator[dict[str, dict[str, object]]]) -> list[str]:
+    """Return the lines of the matrix, and what is known of the runs."""
+    points: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    wrong: Counter[tuple[str, str, str]] = Counter()
+    runs = []
+    for line in lines:
+        if (told := line.get("about")) is not None:
+            runs.append(told)
+            continue
+        backend, finding = str(line.get("backend", "local")), line["finding"]
+        fault, places = list(finding["fault"]), list(finding["places"])  # type: ignore[call-overload]  # lists of texts
+        if len(fault) != len(places):
+            continue
+        key = (backend, str(finding["story"]))
+        points[key]["+".join(fault)] += 1
+        wrong[*key, "+".join(fault)] += bool(finding["wrong"])
+    faults = [name for name in NAMES if any(counted[name] for counted in points.values())]
+    table = [f"| backend | what was under way | {' | '.join(faults)} |", "|---|---|" + "---|" * len(faults)]
+    for (backend, story), counted in sorted(points.items()):
+        cells = [f"{counted[f]} / {wrong[backend, story, f]}" if counted[f] else "–" for f in faults]
+        table.append(f"| {backend} | {story} | {' | '.join(cells)} |")
+    table.append("")
+    for run in runs:
+        load = f", {run['lost']} of {run['requests']} requests lost" if "requests" in run else ""
+        seed = f", seed {run['seed']}" if "seed" in run else ""
+        table.append(f"- {run['backend']}: {run['day']}, commit `{run['commit']}`{seed}{load}")
+    return table
+
+
+async def table(given: argparse.Namespace) -> int:
+    """Write the matrix into the page."""
+    paths = [anyio.Path(path) for path in (given.files or [given.findings])]
+    lines = [json.loads(line) for path in paths for line in (await path.read_text()).splitlines()]
+    page = anyio.Path(PAGE)
+    text = await page.read_text(encoding="utf-8")
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    await page.write_text("\n".join([before, "", *rows(iter(lines)), "", after]), encoding="utf-8")
+    return 0
 
 
 def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash.matrix", description=__doc__)
+    parser.add_argument("what", choices=["local", "simulated", "table"])
     parser.add_argument(
         "--findings", type=Path, default=Path("crash-findings.jsonl"), help="file of findings"
     )
+    parser.add_argument("--files", type=Path, nargs="+", help="files of findings, for the table")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="of the order")
     parser.add_argument("--seconds", type=float, help="begin no point after so long (default: all points)")
     parser.add_argument("--rate", type=float, default=40.0, help="requests a second (40)")
@@ -85,4 +154,5 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(anyio.run(run, arguments(None)))
+    asked = arguments(None)
+    sys.exit(anyio.run({"local": local, "simulated": simulated, "table": table}[asked.what], asked))

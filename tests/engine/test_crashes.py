@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+import anyio
 import pytest
 
 from fairdeploy.engine import Deployer
-from fairdeploy.errors import DeploymentError
+from fairdeploy.errors import DeploymentError, FairdeployError
 from fairdeploy.model import Release, Split, Target
 from fairdeploy.protocols import Strategy
 from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling, sequence
-from fairdeploy.testing.simulation import Behaviour, World
+from fairdeploy.testing.crash import gated
+from fairdeploy.testing.simulation import Behaviour, SimulatedBackend, World
 from tests.engine.simulated import (
     BUSY,
     ONE,
@@ -161,6 +163,109 @@ def test_a_second_death_during_recovery_changes_no_end(name: str) -> None:
             if said:
                 wrong.append(said)
     assert not wrong, f"{len(wrong)}: " + "\n\n".join(wrong[:3])
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("name", STORIES)
+def test_two_deaths_anywhere_change_no_end(name: str) -> None:
+    """Every pair of boundaries."""
+    wrong = []
+    first, tried, died = 0, 0, True
+    while died:
+        first, second = first + 1, 0
+        said, died = virtually(partial(complaint, STORIES[name], first))
+        again = died
+        while again:
+            second += 1
+            said, again = virtually(partial(complaint, STORIES[name], first, second))
+            tried += again
+            if said:
+                wrong.append(said)
+    assert tried > 50, "the story has hardly any pairs"
+    assert not wrong, f"{len(wrong)} of {tried}: " + "\n\n".join(wrong[:3])
+
+
+class Sleeper:
+    """A gate at which a program stands still, all of it, until it is woken."""
+
+    def __init__(self, stops_at: int) -> None:
+        """Choose the boundary."""
+        self.passed = 0
+        self.where = ""
+        self.asleep, self.woken = anyio.Event(), anyio.Event()
+        self._stops_at = stops_at
+
+    async def at(self, boundary: str) -> None:
+        """Pass a boundary, or stand still there."""
+        self.passed += 1
+        if self.passed == self._stops_at:
+            self.where = boundary
+            self.asleep.set()
+        await self._asleep()
+
+    @asynccontextmanager
+    async def passing(self) -> AsyncIterator[None]:
+        """Make no call while it stands still, and hear of no answer."""
+        await self._asleep()
+        yield
+        await self._asleep()
+
+    async def _asleep(self) -> None:
+        if self.asleep.is_set():
+            await self.woken.wait()
+
+
+async def complaint_of_a_sleeper(story: Story, place: int) -> tuple[str, bool]:
+    """Stop a program, let another one recover, wake the first; return what is wrong in the end, and whether it stopped."""
+    house = house_of(story)
+    await house.standing(*story.before)
+    house.world.violations.clear()
+    gate, ended = Sleeper(place), anyio.Event()
+
+    async def program() -> None:
+        backend = gated(SimulatedBackend(house.world, journal=house.journal), gate)
+        with suppress(FairdeployError):
+            await story.deed(Deployer(backend, checks=house.checks, clock=house.world.clock))
+        ended.set()
+        gate.asleep.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(program)
+        await gate.asleep.wait()
+        if ended.is_set():
+            return "", False
+        await anyio.sleep(20)
+        await house.another().recover()
+        gate.woken.set()
+        with anyio.fail_after(600):
+            await ended.wait()
+    begun = len(await house.backend.journal.rollouts()) > len(story.before)
+    try:
+        assert all(info.result is not None for info in await house.backend.journal.rollouts())
+        if begun:
+            await looks_right(house, story)
+        assert [said for said in house.world.violations if not (story.short and said[:2] == "I1")] == []
+        for info in await house.backend.journal.rollouts():
+            epochs = [event.epoch for event in await house.events(info.id) if event.epoch]
+            assert epochs == sorted(epochs), "I4"
+    except AssertionError as error:
+        return f"stopped {gate.where!r} ({place}): {error}\n{house.world.violations}", True
+    return "", True
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_who_stands_still_anywhere_is_taken_over_and_wakes_without_harm(name: str) -> None:
+    """Its lease expires, another program recovers, and then it goes on: the end is the one that the journal demands."""
+    wrong = []
+    place, stopped = 0, True
+    while stopped:
+        place += 1
+        said, stopped = virtually(partial(complaint_of_a_sleeper, STORIES[name], place))
+        if said:
+            wrong.append(said)
+    assert place > 5, "the story has hardly any boundaries"
+    assert not wrong, f"{len(wrong)} of {place}: " + "\n\n".join(wrong[:3])
 
 
 def test_a_plan_that_resumes_after_a_crash_is_promoted_wherever_its_program_died() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairdeploy.engine.decide import Quiesce, Route
+from fairdeploy.engine.decide import Forget, Quiesce, Route
 from fairdeploy.errors import FairdeployError, Fenced
 from fairdeploy.model import Retried
 
@@ -34,8 +34,8 @@ async def claim(run: Run) -> None:
             router = run.backend(base).router
             if router is not None and base.target.endpoint is not None:
                 written = (await router.observe(base.target)).written
-                if written is not None:
-                    await run.apply(Route(written), base, step=_CLAIM)
+                # Where nothing is routed yet, there is nothing to forget, but whoever is late is refused.
+                await run.apply(Forget() if written is None else Route(written), base, step=_CLAIM)
         except Fenced:
             raise
         except FairdeployError as error:
