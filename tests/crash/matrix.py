@@ -25,7 +25,7 @@ from fairdeploy.testing.crash.local import local_house
 from tests.contracts import source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 FAULTS: tuple[Fault, ...] = (*SINGLE, *DOUBLE)
 NAMES = {"+".join(fault): fault for fault in FAULTS}
@@ -81,14 +81,16 @@ def _simulated(findings: Path) -> int:
     wrong = 0
     with findings.open("a") as file:
         for name, story in crashes.STORIES.items():
-            for how, trial in (("kill", crashes.complaint), ("stop", crashes.complaint_of_a_sleeper)):
+            trials: dict[Fault, Callable[[crashes.Story, int], Awaitable[tuple[str, bool]]]]
+            trials = {SINGLE[0]: crashes.complaint, SINGLE[1]: crashes.complaint_of_a_sleeper}
+            for fault, trial in trials.items():
                 place, reached = 0, True
                 while reached:
                     place += 1
                     said, reached = virtually(partial(trial, story, place))
                     if reached:
                         found = Finding(
-                            story=name, fault=(how,), places=(str(place),), wrong=(said,) if said else ()
+                            story=name, fault=fault, places=(str(place),), wrong=(said,) if said else ()
                         )
                         file.write(json.dumps({"backend": "simulated", "finding": asdict(found)}) + "\n")
                         wrong += bool(said)
