@@ -87,7 +87,7 @@ class _Stop:
 
 async def _act(house: CrashHouse, task: Task) -> None:
     async with house.open() as backend:
-        deployer = Deployer(gated(backend, _Stop(task.stop_at)), lease=task.lease)
+        deployer = Deployer(gated(backend, _Stop(task.stop_at)), lease=task.lease, validate=False)
         if task.story != RECOVER:
             await STORIES[task.story].deed(deployer, house, task.version)
             return
