@@ -104,6 +104,7 @@ class _Settling:
     pause: float = _FIRST_PAUSE
     asked: Effect | None = None
     asked_at: float = 0.0
+    acted_at: float = 0.0
     steady_since: float | None = None
     told: str = ""
     told_at: float = float("-inf")
@@ -140,7 +141,7 @@ class _Settling:
             case Wait():
                 self.steady_since = None
                 await self._tell(decision.message)
-                if decision.overdue_ms is not None and self._waited_ms() >= decision.overdue_ms:
+                if decision.overdue_ms is not None and self._idle_ms() >= decision.overdue_ms:
                     return f"{decision.message}, cut after {decision.overdue_ms / 1000:g} s"
                 return None
             case Failed():
@@ -164,6 +165,7 @@ class _Settling:
             self.pause = 0.0
         self.asked, self.asked_at = effect, self._now()
         await self.run.apply(effect, self.base, step=self.step.id)
+        self.acted_at = self._now()
 
     async def _endure(self, error: FairdeployError) -> None:
         """Try again what may pass; fail on what will not."""
@@ -213,6 +215,10 @@ class _Settling:
 
     def _now(self) -> float:
         return self.run.clock.monotonic()
+
+    def _idle_ms(self) -> float:
+        # A slow effect does not use up the time of those who are to end after it.
+        return (self._now() - max(self.began, self.acted_at)) * 1000
 
     def _waited_ms(self) -> float:
         return (self._now() - self.began) * 1000

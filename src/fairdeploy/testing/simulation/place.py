@@ -58,6 +58,11 @@ class Place:
         """Return the routing document in force at a moment."""
         return next((routes for since, routes in reversed(self.documents) if since <= at), None)
 
+    def known(self, instance: InstanceId, at: float) -> bool:
+        """Whether the router, if there is one, sends an instance requests now and by its last document."""
+        documents = [routes for routes in (self.written, self.served(at)) if routes is not None]
+        return all(any(m.instance == instance for p in r.pools for m in p.members) for r in documents)
+
     def serving(self, at: float, late: float) -> Serving:
         """Return by what requests are routed at a moment, by a router that sees instances so many seconds late."""
         routes = self.served(at)

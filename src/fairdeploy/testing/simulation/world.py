@@ -151,7 +151,8 @@ class World:
     def lose_one(self, target: TargetId) -> None:
         """Let an instance of a target die for good; one that leaves another of its revision ready, or none."""
         now = self.now()
-        able = [m for m in self.place(target).running() if m.ready(now) and not m.quiescing]
+        place = self.place(target)
+        able = [m for m in place.running() if m.ready(now) and not m.quiescing and place.known(m.id, now)]
         spare = [m for m in able if sum(other.revision == m.revision for other in able) > 1]
         if spare:
             self.lose(self._chance.choice(spare).id)
