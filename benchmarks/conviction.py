@@ -12,7 +12,7 @@ import anyio
 
 from _figures import p, say, title
 from _stage import Stage, application, monotonic, stage
-from fairdeploy import Canary, ErrorComparison, Outcome, Release
+from fairdeploy import Canary, ErrorComparison, Outcome, Release, RolloutResult
 from fairdeploy.analysis import State
 from fairdeploy.model import Event, Judged, Settled, Verdict
 from fairdeploy.testing.load import LoadProcess, LoadSettings, keep_alive, load_process
@@ -73,12 +73,15 @@ async def one(on: Stage, load: LoadProcess, bad: Release, found: Found) -> None:
     async def listen() -> None:
         began.append(await first_bad(load, str(plan.bases[0].candidate)))
 
+    events: list[Event] = []
+    ends: list[RolloutResult] = []
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listen)
         async with on.deployer.run(plan) as rollout:
-            events = [event async for event in rollout.events()]
-            result = await rollout.result()
+            events += [event async for event in rollout.events()]
+            ends.append(await rollout.result())
         tasks.cancel_scope.cancel()
+    result = ends[0]
     if result.outcome is not Outcome.ROLLED_BACK or not began:
         found.missed.append(str(result))
         return
