@@ -9,7 +9,7 @@ from fairdeploy.engine.control import Control, Stop
 from fairdeploy.engine.history import History
 from fairdeploy.engine.holder import holder_is_dead
 from fairdeploy.engine.waits import seconds_until_open
-from fairdeploy.model import Await, Base, Command, Due, Event, Parked, Plan, Retire
+from fairdeploy.model import Await, Base, Command, Drain, Due, Event, Parked, Plan, Retire
 
 if TYPE_CHECKING:
     from fairdeploy.engine.runner import Direction
@@ -113,7 +113,15 @@ def retirement(base: Base, due: Due) -> Plan:
 
     It is a rollout like any other, so that it can neither run beside one nor be lost.
     """
+    # It may have served until a moment ago, by a rollout that went back.
+    drain = Drain(
+        f"drain-{due.revision}",
+        target=due.target,
+        revision=due.revision,
+        requests_ms=base.target.drain_ms,
+        streams_ms=base.target.stream_drain_ms,
+    )
     step = Retire(f"retire-{due.revision}", target=due.target, revision=due.revision)
     return Plan(
-        "retire", bases=(base,), steps=(step,), notes=(f"the warm window of {due.revision} has ended",)
+        "retire", bases=(base,), steps=(drain, step), notes=(f"the warm window of {due.revision} has ended",)
     )
