@@ -285,6 +285,8 @@ def test_a_plan_can_say_what_the_traffic_can_detect() -> None:
         assert added[1].startswith("error-comparison: Found with a probability of 80 %")
         assert any(note.startswith("latency-comparison: ") for note in added)
         assert replace(told, notes=plan.notes) == plan
+        known = await house.deployer.plan(SHOP, TWO, CANARY, requests_per_second=100)
+        assert any("(100/s with 0.1 % errors)" in note for note in known.notes)
         quiet = await house_of(GOOD, GOOD, Demand(rate=0))
         silent = await with_measured_power(plan, quiet.backend)
         assert silent.notes[-1].startswith("Traffic: no request in 10 s")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairdeploy import Canary, ErrorRate, Outcome, Release
-from fairdeploy.model import ErrorComparison
+from fairdeploy.model import ErrorComparison, LatencyComparison
 from fairdeploy.testing.load import keep_alive, post
 from tests.proof.stage import Stage, application, lost, stage, under_load
 
@@ -26,6 +26,8 @@ QUICK = Canary(
 
 COMPARED = Canary(steps=[50, 100], bake=[20, 0], analysis=[ErrorComparison()], every=0.25, keep_warm=0)
 """Stable fails 1 % of its requests itself: no limit would tell the two apart that fits every site."""
+
+TIMED = Canary(steps=[50, 100], bake=[20, 0], analysis=[LatencyComparison()], every=0.25, keep_warm=0)
 
 
 async def ending(on: Stage, release: Release, strategy: Canary = QUICK) -> Outcome:
@@ -66,4 +68,19 @@ async def test_five_times_stables_errors_are_convicted_and_as_many_are_not(tmp_p
                     ends[kind].append(await ending(on, release, COMPARED))
         report = load.report()
     assert ends == {"bad": [Outcome.ROLLED_BACK] * 3, "good": [Outcome.PROMOTED] * 3}
+    assert report.lost == 0, lost(report)
+
+
+async def test_slower_answers_are_convicted_and_equal_ones_are_not(tmp_path: Path) -> None:
+    """Beside a stable that takes 8 ms, two that take 24 ms go back by the router's histograms, two equal ones stay."""
+    ends: dict[str, list[Outcome]] = {"bad": [], "good": []}
+    async with stage(tmp_path / "deployments", replicas=1) as on:
+        await on.deployer.deploy(on.target, application("v0", "--delay-ms", "8"), QUICK)
+        async with under_load(on.url, rate=200, requests=1_000_000, mix=(keep_alive(),)) as load:
+            for number in range(1, 3):
+                for kind, delay in (("bad", "24"), ("good", "8")):
+                    release = application(f"{kind}{number}", "--delay-ms", delay, "--seed", str(number))
+                    ends[kind].append(await ending(on, release, TIMED))
+        report = load.report()
+    assert ends == {"bad": [Outcome.ROLLED_BACK] * 2, "good": [Outcome.PROMOTED] * 2}
     assert report.lost == 0, lost(report)

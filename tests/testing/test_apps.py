@@ -162,6 +162,15 @@ async def test_a_share_of_requests_fails_as_the_seed_says() -> None:
     assert 30 < first < 90
 
 
+async def test_answers_take_their_time() -> None:
+    """`--delay-ms` holds the answer of `/` back, by at least half of it, and no other."""
+    async with app_process("polite", "--delay-ms", "200") as app:
+        began = anyio.current_time()
+        assert (await _get(app, "/")).status_code == 200
+        assert anyio.current_time() - began >= 0.1
+        assert (await _get(app, "/health", within=0.5)).status_code == 200
+
+
 async def test_health_can_be_bad_or_unanswered() -> None:
     """`--health-status` sets the answer of the health path, `--ignore-health` withholds it; the rest works."""
     async with (

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, final
 
+from fairdeploy.analysis import with_power
 from fairdeploy.engine.beginning import begun
 from fairdeploy.engine.desk import Desk
 from fairdeploy.engine.ends import failure
 from fairdeploy.engine.hosting import OnExit, hosted
 from fairdeploy.engine.lease import OnConflict, make_way, outcome, refuse_unknown
+from fairdeploy.engine.place import place_of, standing
 from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, releases_of, sealed
 from fairdeploy.engine.recoverer import recover_all, recover_one
 from fairdeploy.engine.rollout import Rollout
@@ -25,7 +27,6 @@ from fairdeploy.errors import (
     RollbackError,
     StalePlan,
     UnknownRollout,
-    UnknownTarget,
 )
 from fairdeploy.journal import SystemClock
 from fairdeploy.model import Outcome, RolloutId, RolloutResult, Target
@@ -35,7 +36,7 @@ from fairdeploy.strategies import restart_plan, rollback_plan, scale_plan
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from fairdeploy.model import Check, Deployment, Plan, Release
+    from fairdeploy.model import Check, Plan, Release
     from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource, RolloutInfo, Strategy
 
 __all__ = ["Deployer"]
@@ -94,7 +95,13 @@ class Deployer:
     # Planning.
 
     async def plan(
-        self, target: Target, release: Release, strategy: Strategy, *, backend: str | None = None
+        self,
+        target: Target,
+        release: Release,
+        strategy: Strategy,
+        *,
+        backend: str | None = None,
+        requests_per_second: float | None = None,
     ) -> Plan:
         """Return what a strategy would do. Changes nothing.
 
@@ -103,6 +110,7 @@ class Deployer:
             release: What.
             strategy: How.
             backend: Name of the backend, if there are several.
+            requests_per_second: Of the target's users; the plan then says what its comparisons can tell from that.
 
         Raises:
             UnsupportedCapability: If the backend cannot do what the plan needs.
@@ -111,21 +119,14 @@ class Deployer:
             Refused: If the target cannot be served now.
             BackendError: If the target cannot be observed.
         """
-        name, place = self._place(backend, target)
+        name, place = place_of(self._desk, target, backend)
         refuse_unfit(release, strategy)
         deployment = await observed(place, target)
         plan = strategy.plan(sealed(release, place.journal.key), target, deployment, place.capabilities)
+        if requests_per_second is not None:
+            plan = with_power(plan, requests_per_second=requests_per_second)
         desk = self._desk
         return await completed(plan, backend=place, name=name, checks=desk.checks, sources=desk.sources)
-
-    def _place(self, name: str | None, target: Target) -> tuple[str, Backend]:
-        if not isinstance(target, Target):
-            raise InvalidInput(f"a target must be a Target, such as Target('shop'), not {target!r}")
-        if name is None:
-            if len(self._desk.backends) > 1:
-                raise InvalidInput(f"name one of the backends {sorted(self._desk.backends)!r}: backend=...")
-            name = next(iter(self._desk.backends))
-        return name, self._desk.backend(name)
 
     # Running.
 
@@ -188,7 +189,7 @@ class Deployer:
             DeploymentError: Unless it was promoted; it carries the result and its evidence.
             Refused: As `plan` and `run` do, before anything has changed.
         """
-        _, place = self._place(backend, target)
+        _, place = place_of(self._desk, target, backend)
         while True:
             await make_way(place.journal, (target.id,), on_conflict, self._recover)
             plan = await self.plan(target, release, strategy, backend=backend)
@@ -214,7 +215,7 @@ class Deployer:
             UnknownTarget: If nothing is deployed there.
             DeploymentError: If it could not be done.
         """
-        name, place, now = await self._standing(target, backend)
+        name, place, now = await standing(self._desk, target, backend)
         release = (await known_releases(place.journal, target)).get(str(now.stable))
         return await carry(self._desk, scale_plan(target, now, replicas, release=release), name)
 
@@ -226,19 +227,12 @@ class Deployer:
             Refused: If the journal does not know the release.
             DeploymentError: If it could not be done.
         """
-        name, place, now = await self._standing(target, backend)
+        name, place, now = await standing(self._desk, target, backend)
         release = (await known_releases(place.journal, target)).get(str(now.stable))
         if release is None:
             msg = f"the release of {now.stable!r} at {target.id!r} is in no plan of this journal: deploy it instead"
             raise Refused(msg)
         return await carry(self._desk, restart_plan(target, now, release), name)
-
-    async def _standing(self, target: Target, backend: str | None) -> tuple[str, Backend, Deployment]:
-        name, place = self._place(backend, target)
-        now = await observed(place, target)
-        if now.stable is None:
-            raise UnknownTarget(f"nothing is deployed at {target.id!r}: deploy a release there first")
-        return name, place, now
 
     # Going back.
 
@@ -266,9 +260,9 @@ class Deployer:
                 raise RollbackError(f"rollback of {target.id!r} did not reach its end: {aborted}")
             if aborted is not None and not aborted.promoted:
                 return aborted
-        _, place = self._place(backend, target)
+        _, place = place_of(self._desk, target, backend)
         await make_way(place.journal, (target.id,), "supersede", self._recover)
-        name, place, now = await self._standing(target, backend)
+        name, place, now = await standing(self._desk, target, backend)
         infos = await place.journal.rollouts(target.id)
         revision = previous_verified(target.id, infos, now.stable, to)
         release = releases_of(infos)[revision]
@@ -289,7 +283,7 @@ class Deployer:
         Raises:
             JournalError: If the journal cannot be read or written.
         """
-        _, place = self._place(backend, target)
+        _, place = place_of(self._desk, target, backend)
         for info in await place.journal.rollouts(target.id, unfinished=True):
             if not info.open:
                 continue
@@ -334,7 +328,7 @@ class Deployer:
         Raises:
             BackendError: If it cannot be observed.
         """
-        _, place = self._place(backend, target)
+        _, place = place_of(self._desk, target, backend)
         deployment = await observed(place, target)
         infos = await place.journal.rollouts(target.id, unfinished=True)
         return Status(target, deployment=deployment, rollout=next((i for i in infos if i.open), None))
@@ -345,5 +339,5 @@ class Deployer:
         Raises:
             JournalError: If the journal cannot be read.
         """
-        _, place = self._place(backend, target)
+        _, place = place_of(self._desk, target, backend)
         return await place.journal.rollouts(target.id)

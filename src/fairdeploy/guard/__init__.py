@@ -7,9 +7,9 @@ nothing is left to do. `LocalBackend` keeps one by itself.
 
 from __future__ import annotations
 
-from fairdeploy.guard.bindings import load_checks
+from fairdeploy.guard.bindings import Bindings, load_bindings
 from fairdeploy.guard.door import Door
 from fairdeploy.guard.loop import recover_until_idle
 from fairdeploy.guard.opening import Opener, open_backend
 
-__all__ = ["Door", "Opener", "load_checks", "open_backend", "recover_until_idle"]
+__all__ = ["Bindings", "Door", "Opener", "load_bindings", "open_backend", "recover_until_idle"]

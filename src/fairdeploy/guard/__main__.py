@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from fairdeploy.errors import FairdeployError
-from fairdeploy.guard.bindings import load_checks
+from fairdeploy.guard.bindings import Bindings, load_bindings
 from fairdeploy.guard.door import Door
 from fairdeploy.guard.loop import recover_until_idle
 from fairdeploy.guard.opening import open_backend
@@ -31,7 +31,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("uri", nargs="+", help="what Backend.uri says, such as local:///srv/deployments")
     parser.add_argument(
-        "--module", help="module whose `checks` maps names to callables, as given to Deployer"
+        "--module", help="module that declares `checks` and `sources` by name, as given to Deployer"
     )
     parser.add_argument("--interval", type=_seconds, default=1.0, help="seconds between two looks (1)")
     parser.add_argument(
@@ -53,9 +53,10 @@ def _seconds(text: str) -> float:
 async def _guard(given: argparse.Namespace) -> int:
     code = 0
     async with AsyncExitStack() as stack:
-        checks = load_checks(given.module) if given.module else {}
+        bound = load_bindings(given.module) if given.module else Bindings()
         backends = [await stack.enter_async_context(open_backend(uri)) for uri in given.uri]
-        _LOG.info("guarding %s; checks: %s", ", ".join(given.uri), ", ".join(sorted(checks)) or "none")
+        names = ", ".join(sorted({*bound.checks, *bound.sources})) or "none"
+        _LOG.info("guarding %s; bindings: %s", ", ".join(given.uri), names)
         async with anyio.create_task_group() as tasks:
 
             async def leave_when_asked() -> None:
@@ -69,7 +70,8 @@ async def _guard(given: argparse.Namespace) -> int:
             tasks.start_soon(leave_when_asked)
             await recover_until_idle(
                 backends,
-                checks=checks,
+                checks=bound.checks,
+                sources=bound.sources,
                 interval=given.interval,
                 linger=given.linger,
                 door=Door(given.door),

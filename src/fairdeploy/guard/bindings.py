@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast, final
 
 from fairdeploy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import HealthCheck
+    from types import ModuleType
 
-__all__ = ["load_checks"]
+    from fairdeploy.protocols import HealthCheck, MetricSource
+
+__all__ = ["Bindings", "load_bindings"]
 
 
-def load_checks(module: str) -> Mapping[str, HealthCheck]:
-    """Return the ``checks`` of a module: a mapping of names to callables, as given to `Deployer`.
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bindings:
+    """What is given to `Deployer` under the same names.
+
+    Args:
+        checks: Callables by name.
+        sources: Of metrics, by name.
+    """
+
+    checks: Mapping[str, HealthCheck] = field(default_factory=dict)
+    sources: Mapping[str, MetricSource] = field(default_factory=dict)
+
+
+def load_bindings(module: str) -> Bindings:
+    """Return the ``checks`` and the ``sources`` of a module, as given to `Deployer`; one of the two may be missing.
 
     Raises:
-        InvalidInput: If the module cannot be imported, or declares none.
+        InvalidInput: If the module cannot be imported, or declares neither.
     """
     try:
         found = importlib.import_module(module)
@@ -26,12 +43,26 @@ def load_checks(module: str) -> Mapping[str, HealthCheck]:
         # Whatever a foreign module raises while it is imported, the reason is the same for whoever asked.
         msg = f"module {module!r} cannot be imported ({type(error).__name__}: {error}): is it on PYTHONPATH?"
         raise InvalidInput(msg) from error
-    checks = getattr(found, "checks", None)
-    if not isinstance(checks, Mapping) or not all(
-        isinstance(name, str) and callable(check) for name, check in checks.items()
-    ):
-        msg = (
-            f"module {module!r} must declare 'checks', a mapping of names to callables, as given to Deployer"
-        )
+    if not hasattr(found, "checks") and not hasattr(found, "sources"):
+        msg = f"module {module!r} must declare 'checks', or 'sources', or both: mappings of names, as given to Deployer"
         raise InvalidInput(msg)
-    return dict(cast("Mapping[str, HealthCheck]", checks))
+    return Bindings(
+        checks=cast("Mapping[str, HealthCheck]", _declared(found, "checks", "callables", callable)),
+        sources=cast("Mapping[str, MetricSource]", _declared(found, "sources", "metric sources", _counts)),
+    )
+
+
+def _counts(source: object) -> bool:
+    return callable(getattr(source, "counters", None)) and callable(getattr(source, "configuration", None))
+
+
+def _declared(
+    module: ModuleType, name: str, what: str, fits: Callable[[object], bool]
+) -> Mapping[str, object]:
+    found = getattr(module, name, {})
+    if not isinstance(found, Mapping) or not all(
+        isinstance(key, str) and fits(value) for key, value in found.items()
+    ):
+        msg = f"module {module.__name__!r} must declare {name!r} as a mapping of names to {what}, as given to Deployer"
+        raise InvalidInput(msg)
+    return dict(found)

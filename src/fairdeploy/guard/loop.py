@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from fairdeploy.model import RolloutId
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, RolloutInfo
+    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource, RolloutInfo
 
 __all__ = ["recover_until_idle"]
 
@@ -35,6 +35,7 @@ async def recover_until_idle(
     backends: Sequence[Backend],
     *,
     checks: Mapping[str, HealthCheck] | None = None,
+    sources: Mapping[str, MetricSource] | None = None,
     interval: float = 1.0,
     linger: float = 30.0,
     lease_ms: int = 15_000,
@@ -52,6 +53,7 @@ async def recover_until_idle(
     Args:
         backends: Where to look.
         checks: Callables by name, for plans that name them. Without one a rollout does not go forward, but back it does.
+        sources: Of metrics by name, likewise.
         interval: Seconds between two looks.
         linger: Seconds without anything open or due after which it ends.
         lease_ms: Time to live of the leases that it takes.
@@ -61,7 +63,7 @@ async def recover_until_idle(
     time = clock or SystemClock()
     way_out = door or Door(None)
     way_out.open()
-    rounds = [_Rounds(each, dict(checks or {}), time, lease_ms) for each in backends]
+    rounds = [_Rounds(each, dict(checks or {}), dict(sources or {}), time, lease_ms) for each in backends]
     async with anyio.create_task_group() as tasks:
 
         async def look() -> bool:
@@ -96,6 +98,7 @@ class _Rounds:
 
     backend: Backend
     checks: Mapping[str, HealthCheck]
+    sources: Mapping[str, MetricSource]
     clock: Clock
     lease_ms: int
     me: str = field(default_factory=this_holder)
@@ -152,6 +155,7 @@ class _Rounds:
         return Desk(
             backends={base.backend: self.backend for base in info.plan.bases},
             checks=self.checks,
+            sources=self.sources,
             clock=self.clock,
             ttl_ms=self.lease_ms,
         )

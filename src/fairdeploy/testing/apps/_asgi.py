@@ -62,6 +62,7 @@ class App:
         query = parse_qs(bytes(scope["query_string"]).decode("latin-1")) if scope["query_string"] else {}  # type: ignore[call-overload]  # ASGI: bytes
         match scope["path"]:
             case "/":
+                await self._take_time()
                 await self._answer(send, self._options.fail_status if self._fails() else 200, self._home)
             case "/health":
                 await self._health(receive, send)
@@ -89,6 +90,10 @@ class App:
                 time.sleep(_A_LONG_TIME_S)  # noqa: ASYNC251 -- the point: the event loop stands still
             case _:
                 await self._answer(send, 404, b'{"error": "no such path"}')
+
+    async def _take_time(self) -> None:
+        if self._options.delay_ms:
+            await anyio.sleep(self._options.delay_ms / 1000 * (0.5 + self._random.random()))
 
     def _fails(self) -> bool:
         self._asked += 1

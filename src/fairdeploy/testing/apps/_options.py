@@ -24,6 +24,7 @@ class Options:
     fail_every: int = 0
     fail_status: int = 500
     seed: int = 0
+    delay_ms: float = 0.0
     health_status: int = 200
     ignore_health: bool = False
     start_delay: float = 0.0
@@ -53,7 +54,13 @@ def read_options(program: str, argv: Sequence[str] | None = None) -> Options:
     parser.add_argument(
         "--fail-status", type=int, default=500, help="status of a failing request (default 500)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of --fail-percent")
+    parser.add_argument("--seed", type=int, default=0, help="seed of --fail-percent and --delay-ms")
+    parser.add_argument(
+        "--delay-ms",
+        type=float,
+        default=0.0,
+        help="milliseconds that / takes on average, from half of it to half as much again by seeded chance",
+    )
     parser.add_argument("--health-status", type=int, default=200, help="status of /health (default 200)")
     parser.add_argument("--ignore-health", action="store_true", help="never answer /health")
     parser.add_argument("--start-delay", type=float, default=0.0, help="seconds before the port opens")
@@ -77,6 +84,8 @@ def read_options(program: str, argv: Sequence[str] | None = None) -> Options:
         parser.error(f"--fail-percent {found.fail_percent}: expected 0 to 100")
     if found.fail_every < 0:
         parser.error(f"--fail-every {found.fail_every}: expected 0 or more")
+    if not 0 <= found.delay_ms <= 60_000:
+        parser.error(f"--delay-ms {found.delay_ms}: expected 0 to 60000")
     if min(found.start_delay, found.drain, found.grace, found.keep_alive) < 0:
         parser.error("--start-delay, --drain, --grace and --keep-alive: expected seconds, 0 or more")
     return Options(**vars(found))
