@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv"
@@ -92,9 +93,25 @@ def daily(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", "-m", DAILY, *session.posargs)
         return
-    session.run("pytest", "-m", f"{DAILY} and not load", "-n", "auto", "--dist", "worksteal", *TOGETHER)
-    session.run("pytest", "-m", f"{DAILY} and load", *TOGETHER)
-    session.run("pytest", "-m", DAILY, *(f"--ignore={folder}" for folder in TOGETHER))
+    parts = [
+        ("-m", f"{DAILY} and not load", "-n", "auto", "--dist", "worksteal", *TOGETHER),
+        ("-m", f"{DAILY} and load", *TOGETHER),
+        ("-m", DAILY, *(f"--ignore={folder}" for folder in TOGETHER)),
+    ]
+    failed = [
+        part for part in parts if not passed(session, *part)
+    ]  # all of them: one run tells all that is wrong
+    if failed:
+        session.error(f"{len(failed)} of {len(parts)} parts of the tests failed")
+
+
+def passed(session: nox.Session, *arguments: str) -> bool:
+    """Run a part of the tests; return whether it passed."""
+    try:
+        session.run("pytest", *arguments)
+    except CommandFailed:
+        return False
+    return True
 
 
 @nox.session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -102,8 +103,8 @@ def command_lines(backend: LocalBackend) -> list[bytes]:
 
 
 def names(folder: Path) -> list[Path]:
-    """List everything in a folder."""
-    return sorted(folder.rglob("*"))
+    """List everything in a folder, also while others take it away."""
+    return sorted(Path(top, name) for top, below, files in os.walk(folder) for name in (*below, *files))
 
 
 def modes(folder: Path) -> set[int]:
