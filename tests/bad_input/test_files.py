@@ -97,7 +97,7 @@ JOURNALS: list[Row[Prepared]] = [
         lambda path: _marked(path, "user_version = 9"),
         error=JournalError,
         names="thing",
-        says="(format 9, this one knows 1): upgrade fairdeploy",
+        says="(format 9, this one knows 2): upgrade fairdeploy",
     ),
     Row(
         "a journal that others can read",
