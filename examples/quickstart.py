@@ -36,6 +36,7 @@ from fairdeploy import (
     HTTPCheck,
     Rolling,
     Target,
+    ValidationError,
 )
 from fairdeploy.testing.load import LoadProcess, LoadReport, load_process
 
@@ -108,14 +109,19 @@ async def bad_release(stage: Stage, load: LoadProcess) -> None:
 
 
 async def broken_start(stage: Stage) -> None:
-    """Release something that cannot even start: nobody but the deployer meets it."""
+    """Release something that cannot even start: it is refused, and if nobody looks first, only the deployer meets it."""
     with stage.story.phase(
         "broken start", "a release whose data have moved: it exits at once", expect="rolled_back"
     ) as phase:
+        moved, strategy = release_of(stage.catalogue.missing), Canary(ready_deadline=5)
         try:
-            await stage.deployer.deploy(
-                stage.target, release_of(stage.catalogue.missing), Canary(ready_deadline=5)
+            await stage.deployer.deploy(stage.target, moved, strategy)
+        except ValidationError as error:
+            stage.story.say(
+                f"  ValidationError: {str(error).partition(': Error')[0]}; now without looking first"
             )
+        try:
+            await stage.deployer.deploy(stage.target, moved, strategy, validate=False)
         except DeploymentError as error:
             phase.outcome = error.result.outcome if error.result else "failed"
             stage.story.say(f"  DeploymentError: {error}")
