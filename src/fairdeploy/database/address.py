@@ -89,6 +89,11 @@ class DatabaseAddress:
         parts = urlsplit(self.dsn)
         return replace(self, dsn=urlunsplit(parts._replace(path="/" + quote(name, safe=""))))
 
+    @property
+    def maintenance(self) -> DatabaseAddress:
+        """The database of the same server to be connected to while others are made, renamed or dropped."""
+        return self.named("postgres")
+
     def secret(self) -> str | None:
         """Return the password, if a reference to it was given. Keep it in memory only.
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["beside", "drop", "restore_beside", "verify_backup"]
 
 _JOBS: Final = 2
-_MAINTENANCE: Final = "postgres"
 _DROP_S: Final = 60.0
 
 
@@ -116,7 +115,7 @@ async def drop(address: DatabaseAddress, name: str) -> None:
         msg = f"database {name!r} is the one in use: it is never dropped"
         raise DatabaseError(msg)
     with anyio.move_on_after(_DROP_S, shield=True):
-        async with connected(address.named(_MAINTENANCE)) as connection:
+        async with connected(address.maintenance) as connection:
             await connection.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
 
 
@@ -148,7 +147,7 @@ async def _scratch(address: DatabaseAddress, name: str) -> AsyncGenerator[None]:
 
 
 async def _create(address: DatabaseAddress, name: str) -> None:
-    async with connected(address.named(_MAINTENANCE)) as connection:
+    async with connected(address.maintenance) as connection:
         properties = await properties_of(connection, address.name)
         await connection.execute(properties.create(name))
         for statement in properties.apply(name):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["freeze", "frozen", "swap", "thaw"]
 
-_MAINTENANCE: Final = "postgres"
 _TRIES: Final = 20
 _OPEN_S: Final = 30.0
 
@@ -39,7 +38,7 @@ async def freeze(address: DatabaseAddress) -> None:
     Raises:
         DatabaseError: If it may not be changed.
     """
-    async with connected(address.named(_MAINTENANCE)) as connection:
+    async with connected(address.maintenance) as connection:
         await connection.execute(f"ALTER DATABASE {quoted(address.name)} SET {FROZEN} TO on")
         await _end_sessions(connection, address.name)
 
@@ -50,7 +49,7 @@ async def thaw(address: DatabaseAddress) -> None:
     Raises:
         DatabaseError: If it may not be changed.
     """
-    async with connected(address.named(_MAINTENANCE)) as connection:
+    async with connected(address.maintenance) as connection:
         await connection.execute(f"ALTER DATABASE {quoted(address.name)} ALLOW_CONNECTIONS true")
         await connection.execute(f"ALTER DATABASE {quoted(address.name)} RESET {FROZEN}")
         await _end_sessions(connection, address.name)
@@ -62,7 +61,7 @@ async def frozen(address: DatabaseAddress) -> bool:
     Raises:
         DatabaseError: If it cannot be asked.
     """
-    async with connected(address.named(_MAINTENANCE)) as connection:
+    async with connected(address.maintenance) as connection:
         return bool(
             await connection.fetchval(
                 "SELECT EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase"
@@ -91,7 +90,7 @@ async def swap(address: DatabaseAddress, restored: str, kept: str) -> float:
     Raises:
         DatabaseError: If something holds the database in use (the message says what), or it may not be renamed.
     """
-    async with connected(address.named(_MAINTENANCE)) as connection:
+    async with connected(address.maintenance) as connection:
         there = {
             row["datname"]
             for row in await connection.fetch(
