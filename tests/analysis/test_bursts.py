@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from fairdeploy.analysis import Answer, capped, measure_burst
+from fairdeploy.analysis import Answer, Cap, Capping, capped, measure_burst
 from fairdeploy.errors import InvalidInput
 from fairdeploy.model import Counters
 from tests.analysis.batches import counted
@@ -38,6 +38,44 @@ def test_a_cap_below_one_is_refused() -> None:
     """It would leave every error out."""
     with pytest.raises(InvalidInput, match="cap"):
         capped([], cap=0)
+
+
+def test_a_client_counts_again_when_its_time_is_over() -> None:
+    """From the first error that was kept, not from the last that was left out."""
+    capping = Capping(Cap(2, seconds=10))
+
+    assert [capping.keeps("ann", at) for at in (0, 1, 2, 9.9, 10, 11, 12)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert capping.keeps("bob", 12)
+
+
+@given(st.lists(st.integers(0, 3_000), max_size=200), st.floats(0.5, 100))
+def test_who_is_forgotten_would_have_counted_anew(clients: list[int], seconds: float) -> None:
+    """However many clients there are: those whose time is over need no memory."""
+    capping = Capping(Cap(seconds=seconds))
+    for at in range(3_000):
+        capping.keeps(at, at)
+    wanted = [client <= 3_000 - seconds for client in dict.fromkeys(clients)]
+
+    assert [capping.keeps(client, 3_000) for client in dict.fromkeys(clients)] == [
+        each or client >= 3_000 for each, client in zip(wanted, dict.fromkeys(clients), strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"errors": 0}, {"errors": True}, {"seconds": 0}, {"seconds": float("nan")}]
+)
+def test_a_cap_that_keeps_nothing_is_refused(wrong: dict[str, float]) -> None:
+    """Before anything is counted by it."""
+    with pytest.raises(InvalidInput, match="a cap"):
+        Cap(**wrong)  # type: ignore[arg-type]  # the point
 
 
 @pytest.mark.parametrize("size", [1, 3, 8])

@@ -103,7 +103,7 @@ def test_a_state_survives_being_written(batches: list[tuple[Counters, Counters]]
     state = _after(check, *batches)
 
     assert State.read(state.write()) == state
-    assert json.loads(state.write())["version"] == 1
+    assert json.loads(state.write())["version"] == 2
 
 
 @given(st.lists(BATCHES, min_size=1, max_size=6), st.randoms(use_true_random=False))
@@ -211,9 +211,9 @@ def test_impossible_counters_are_refused(check: Comparison, impossible: Counters
         "null",
         "[]",
         "{}",
-        '{"version":1}',
-        State(kind="x", ratios=(1.0,)).write().replace("1", "2", 1),
-        '{"version":1,"kind":"x","candidate":NaN}',
+        '{"version":2}',
+        State(kind="x", ratios=(1.0,)).write().replace("2", "1", 1),
+        '{"version":2,"kind":"x","candidate":NaN}',
     ],
 )
 def test_a_foreign_state_is_refused(text: str) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import comb, exp, isclose, isfinite, log
+from math import comb, exp, fsum, isclose, isfinite, lgamma, log
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 from scipy.stats import nchypergeom_fisher
 
 from fairdeploy.analysis.evidence import log_mean, weigh
@@ -39,6 +39,50 @@ def test_likelihoods_are_those_of_fishers_noncentral_distribution(n: int, m: int
                 assert isclose(mine, theirs - central, rel_tol=1e-7, abs_tol=1e-7)
                 compared += 1
     assert compared >= 8
+
+
+def _every_term(n: int, m: int, k: int, x: int, psi: float) -> float:
+    """Return the log-likelihood with every term added."""
+    spots = range(max(0, k - m), min(n, k) + 1)
+    central = [-lgamma(j + 1) - lgamma(n - j + 1) - lgamma(k - j + 1) - lgamma(m - k + j + 1) for j in spots]
+    tilted = [log_term + j * log(psi) for j, log_term in zip(spots, central, strict=True)]
+    whole = max(central) + log(fsum(exp(each - max(central)) for each in central))
+    return x * log(psi) - max(tilted) - log(fsum(exp(each - max(tilted)) for each in tilted)) + whole
+
+
+def _exactly(n: int, m: int, k: int, x: int, psi: float) -> float:
+    """Return the log-likelihood by whole numbers, of which only the last step is rounded."""
+    spots = range(max(0, k - m), min(n, k) + 1)
+    ways = [comb(n, j) * comb(m, k - j) for j in spots]
+    up, down = psi.as_integer_ratio()
+    tilted = sum(
+        count * up ** (j - spots[0]) * down ** (spots[-1] - j) for count, j in zip(ways, spots, strict=True)
+    )
+    return (x - spots[0]) * log(psi) - (log(tilted) - (spots[-1] - spots[0]) * log(down) - log(sum(ways)))
+
+
+@given(st.integers(1, 120), st.integers(1, 4_000), st.integers(1, 600), st.floats(0, 1))
+@example(120, 1, 120, 1.0)
+@example(120, 4_000, 4_000, 0.5)  # as many terms as are added at most
+@settings(max_examples=40)
+def test_a_likelihood_is_that_of_exact_arithmetic(n: int, m: int, k: int, part: float) -> None:
+    """By whole numbers of any size, to twelve digits, where every term is added."""
+    k = min(k, n + m)
+    low = max(0, k - m)
+    x = low + round(part * (min(n, k) - low))
+    for psi, mine in zip(GRID, log_likelihoods(GRID, x, n, k, m), strict=True):
+        assert isclose(mine, _exactly(n, m, k, x, psi), rel_tol=1e-12, abs_tol=1e-12)
+
+
+@given(st.integers(121, 500), st.integers(121, 4_000), st.integers(122, 700))
+@settings(max_examples=40)
+def test_what_is_left_out_of_a_sum_is_less_than_a_billionth(n: int, m: int, k: int) -> None:
+    """Also where the distribution is narrow, beside either end."""
+    k = min(k, n + m)
+    x = round(k * n / (n + m))
+    found = log_likelihoods(GRID, x, n, k, m)
+    for psi, mine in zip(GRID, found, strict=True):
+        assert isclose(mine, _every_term(n, m, k, x, psi), rel_tol=1e-12, abs_tol=1e-9)
 
 
 @given(SIDES, SIDES, st.integers(0, 24), st.sampled_from([1.0, 2.0, 5.0]))
@@ -133,3 +177,11 @@ def test_huge_evidence_stays_a_number() -> None:
     assert sure.against_at_least(3.0) == float("-inf")
     assert sure.interval(0.05, 0.05)[1] is None
     assert log_mean([float("-inf"), float("-inf")]) == float("-inf")
+
+
+def test_the_smallest_evidence_stays_a_number() -> None:
+    """Half of the smallest number above 0 is 0, which has no logarithm."""
+    likelihoods = [0.0, -744.0, *[-2_000.0] * (len(GRID) - 2)]
+
+    assert weigh(GRID, tuple(likelihoods), 1.0).against_at_most(GRID[0]) < -740
+    assert weigh(GRID, tuple(likelihoods[::-1]), 1.0).against_at_least(GRID[-1]) < -740

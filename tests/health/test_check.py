@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import ssl
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import trustme
 from fairdeploy.health import run_check
 from fairdeploy.model import CommandCheck, HTTPCheck, Instance, Target, TCPCheck, Verdict
 from fairdeploy.protocols import Subject
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,12 +71,6 @@ def _subject(*addresses: str | None) -> Subject:
         for number, address in enumerate(addresses)
     )
     return Subject(target=Target("shop"), revision="r", instances=instances)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # HTTP.
@@ -139,7 +133,7 @@ async def test_no_answer_in_time_fails() -> None:
 
 async def test_a_refused_connection_fails(tmp_path: Path) -> None:
     """Nobody listening is evidence, on a port and on a socket; more failures are counted."""
-    subject = _subject(f"127.0.0.1:{_free_port()}", f"unix:{tmp_path / 'none'}")
+    subject = _subject(f"127.0.0.1:{free_port()}", f"unix:{tmp_path / 'none'}")
     result = await run_check(HTTPCheck("/ok"), subject)
 
     assert result.verdict is Verdict.FAIL
@@ -157,8 +151,8 @@ async def test_rubbish_fails() -> None:
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance is asked itself, whatever proxy the deploying program uses."""
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{_free_port()}")
-    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{_free_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{free_port()}")
     async with _server() as address:
         result = await run_check(HTTPCheck("/ok"), _subject(address))
 
@@ -225,7 +219,7 @@ async def test_an_open_port_passes(tmp_path: Path) -> None:
 
 async def test_a_closed_port_fails(tmp_path: Path) -> None:
     """A refused connection names instance and address."""
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     tcp = await run_check(TCPCheck(), _subject(address))
     uds = await run_check(TCPCheck(), _subject(f"unix:{tmp_path / 'none'}"))
 
@@ -367,7 +361,7 @@ async def test_a_revision_without_instances_fails() -> None:
 
 async def test_a_failure_weighs_more_than_an_error() -> None:
     """Evidence against one instance is not hidden by another that could not be asked."""
-    result = await run_check(TCPCheck(), _subject(None, f"127.0.0.1:{_free_port()}"))
+    result = await run_check(TCPCheck(), _subject(None, f"127.0.0.1:{free_port()}"))
 
     assert result.verdict is Verdict.FAIL
 

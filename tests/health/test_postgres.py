@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import pytest
 from fairdeploy.health import run_check
 from fairdeploy.model import PostgresCheck, SecretRef, Verdict
 from tests.health.serving import NOBODY, answer, hang, listening, until
+from tests.ports import free_port
 from tests.postgres import Binaries, PostgresServer, started
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ async def test_a_password_that_is_refused_is_an_error(
 async def test_a_dsn_that_is_none_is_no_pass_and_not_shown(dsn: pytest.MonkeyPatch, text: str) -> None:
     """Neither whole nor in part."""
     dsn.setenv("PGHOST", "127.0.0.1")
-    dsn.setenv("PGPORT", str(_closed()))
+    dsn.setenv("PGPORT", str(free_port()))
     result = await _asked(dsn, text)
 
     assert result.verdict in {Verdict.ERROR, Verdict.FAIL}
@@ -233,9 +233,3 @@ def test_trio_is_told_that_it_cannot(dsn: pytest.MonkeyPatch) -> None:
     result = anyio.run(ask, backend="trio")
 
     assert (result.verdict, "on asyncio only" in result.message) == (Verdict.ERROR, True)
-
-
-def _closed() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

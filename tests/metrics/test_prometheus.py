@@ -15,7 +15,8 @@ from fairdeploy.errors import InvalidInput, MetricsError, Unbound
 from fairdeploy.metrics import PrometheusCounters
 from fairdeploy.metrics._answer import PART, REVISION
 from fairdeploy.model import Counters, PrometheusSource, SecretRef, Target
-from tests.metrics.prometheus import Server, answering, exporting, free_port, vector
+from tests.metrics.prometheus import Server, answering, exporting, vector
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path

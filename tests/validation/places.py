@@ -12,7 +12,8 @@ from fairdeploy.backends.local import LocalBackend
 from fairdeploy.model import HTTPProbe, Probes, Release, Target
 from fairdeploy.preflight import DeploymentValidator
 from fairdeploy.protocols import Scene
-from tests.proof.stage import free_port, stopped
+from tests.ports import free_port
+from tests.proof.stage import stopped
 
 if TYPE_CHECKING:
     from fairdeploy.model import Finding, ValidationResult

@@ -22,7 +22,7 @@ from fairdeploy.protocols import Fence
 from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling
 from fairdeploy.testing.simulation import SimulatedBackend
 from tests.engine.simulated import ONE, SHOP, TWO, House, virtually
-from tests.proof.stage import free_port
+from tests.ports import free_port
 from tests.strategies.worlds import EVERYTHING, NEW, deployed
 from tests.validation.places import application, left, place, target
 

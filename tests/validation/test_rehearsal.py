@@ -136,7 +136,7 @@ async def test_nothing_of_a_trial_outlives_a_killed_program(tmp_path: Path) -> N
         dedent("""
         import sys, anyio
         from pathlib import Path
-        from fairdeploy.backends.local._home import Home
+        from fairdeploy.host._home import Home
         from fairdeploy.backends.local._rehearsal import trial
         from tests.validation.places import application, target
 

@@ -126,6 +126,27 @@ def test_cut_requests_are_critical_only_where_nobody_counts_them(
     assert ended.passed
 
 
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+def test_whoever_closes_connections_unasked_is_told_to_announce_it(
+    served: int, lost: int, announced: int
+) -> None:
+    """A request that is lost after the signal is a finding, with how many of how many; the announced ones are told."""
+    seen = Stop(
+        signal="SIGTERM",
+        grace_ms=1,
+        in_flight=0,
+        answered=0,
+        later=served + lost,
+        later_lost=lost,
+        announced=announced,
+    )
+    _, connections, _ = stop(seen, counted=True)
+    assert connections.passed is (lost == 0)
+    assert f"{served} of {served + lost} later requests" in connections.message
+    assert ("no answer said 'Connection: close'" in connections.message) is (announced == 0)
+    assert ("'Connection: close'" in connections.remedy) is (lost > 0)
+
+
 @pytest.mark.parametrize(
     ("exited", "code", "passed"),
     [(5, 0, True), (5, -15, True), (5, 1, True), (5, -9, False), (None, None, False)],

@@ -26,7 +26,7 @@ from fairdeploy.preflight import DeploymentValidator, clock, reachable, schema_v
 from fairdeploy.protocols import Scene, Subject, Validation
 from fairdeploy.strategies import BlueGreen
 from fairdeploy.testing.simulation import SimulatedBackend
-from tests.proof.stage import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

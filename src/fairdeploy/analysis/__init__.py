@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairdeploy.analysis.bursts import Answer, capped, measure_burst
+from fairdeploy.analysis.bursts import Answer, Cap, Capping, capped, measure_burst
 from fairdeploy.analysis.comparison import add, begin, conclude
 from fairdeploy.analysis.counted import difference
 from fairdeploy.analysis.power import power, stages, with_power
@@ -11,6 +11,8 @@ from fairdeploy.analysis.threshold import judge
 
 __all__ = [
     "Answer",
+    "Cap",
+    "Capping",
     "State",
     "Tally",
     "add",

@@ -83,27 +83,30 @@ def add(
             if not bounds:
                 return state
             if bounds != state.bounds_ms:
-                state = replace(_judged(check, state), bounds_ms=bounds, pooled=(), total=0)
+                state = replace(_emptied(check, state), bounds_ms=bounds, pooled=(), total=0)
             seen = (slowness.counts(candidate, bounds), slowness.counts(baseline, bounds))
         case _:
             assert_never(check)
     if weight != state.weight:
-        state = replace(_judged(check, state), weight=weight)
+        state = replace(_emptied(check, state), weight=weight)
     if state.waiting:
         mine, theirs = state.waiting
         seen = (tuple(map(plus, mine, seen[0])), tuple(map(plus, theirs, seen[1])))
-    state = replace(state, waiting=seen)
     n, m = seen[0][0], seen[1][0]
-    return _judged(check, state) if min(n, m) and n + m >= _BATCH else state
+    return _judged(check, state, seen) if min(n, m) and n + m >= _BATCH else replace(state, waiting=seen)
 
 
-def _judged(check: ErrorComparison | LatencyComparison, state: State) -> State:
+def _emptied(check: ErrorComparison | LatencyComparison, state: State) -> State:
     """Return the state with what waits in it taken as a batch, however small."""
-    if not state.waiting:
-        return state
+    return _judged(check, state, state.waiting) if state.waiting else state
+
+
+def _judged(
+    check: ErrorComparison | LatencyComparison, state: State, seen: tuple[tuple[int, ...], ...]
+) -> State:
     if isinstance(check, ErrorComparison):
-        return errors.judge_batch(check, state)
-    return slowness.judge_batch(check, state)
+        return errors.judge_batch(check, state, seen)
+    return slowness.judge_batch(check, state, seen)
 
 
 def conclude(check: Comparison, state: State) -> CheckResult:

@@ -29,9 +29,9 @@ def counts(seen: Counters) -> tuple[int, ...]:
     return (seen.requests, seen.errors)
 
 
-def judge_batch(check: ErrorComparison, state: State) -> State:
-    """Return the state after what waits in it was taken as a batch."""
-    (n, x), (m, y) = state.waiting
+def judge_batch(check: ErrorComparison, state: State, seen: tuple[tuple[int, ...], ...]) -> State:
+    """Return the state, with nothing that waits, after a batch: `counts` of candidate and baseline."""
+    (n, x), (m, y) = seen
     tally = tallied(state.tallies[0], odds_grid(check.tolerated, check.margin), (x, y), (n, m))
     return replace(
         state, candidate=state.candidate + n, baseline=state.baseline + m, tallies=(tally,), waiting=()

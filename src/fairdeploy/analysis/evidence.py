@@ -92,7 +92,8 @@ def _log_ratio(total: float, count: int, null: float) -> float:
     """Return the log of a mean likelihood over the null's; what is too small to be held counts as nothing."""
     if total <= 0:
         return -inf
-    return log(total / count) - (log(null) if null > 0 else -_HUGE)
+    # Not log(total / count): the smallest number above 0, divided, is 0.
+    return log(total) - log(count) - (log(null) if null > 0 else -_HUGE)
 
 
 _HUGE = 745.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import replace
+from functools import lru_cache
 from math import isinf, log
 
 from fairdeploy.analysis.counted import measured
@@ -19,7 +20,7 @@ from fairdeploy.analysis.odds import odds_grid
 from fairdeploy.analysis.state import State
 from fairdeploy.analysis.tallying import tallied
 from fairdeploy.analysis.words import beside, e_value, recorded, too_few
-from fairdeploy.model import CheckResult, Counters, Histogram, LatencyComparison, Verdict
+from fairdeploy.model import CheckResult, Counters, LatencyComparison, Verdict
 
 __all__ = ["buckets", "conclude", "counts", "judge_batch", "thresholds"]
 
@@ -29,7 +30,7 @@ def buckets(candidate: Counters, baseline: Counters) -> tuple[float, ...]:
 
     A router that had seen no request of a revision may have told no bounds.
     """
-    mine, theirs = _finite(candidate.latency), _finite(baseline.latency)
+    mine, theirs = _finite(candidate.latency.bounds_ms), _finite(baseline.latency.bounds_ms)
     return mine or theirs if mine == theirs or not mine or not theirs else ()
 
 
@@ -39,21 +40,21 @@ def counts(seen: Counters, bounds: tuple[float, ...]) -> tuple[int, ...]:
     return (measured(seen) if seen.latency.bounds_ms else 0, *fast)
 
 
-def judge_batch(check: LatencyComparison, state: State) -> State:
-    """Return the state after what waits in it was taken as a batch."""
-    (n, *mine), (m, *theirs) = state.waiting
+def judge_batch(check: LatencyComparison, state: State, seen: tuple[tuple[int, ...], ...]) -> State:
+    """Return the state, with nothing that waits, after a batch: `counts` of candidate and baseline."""
+    (n, *mine), (m, *theirs) = seen
     pooled = state.pooled or (0,) * len(state.bounds_ms)
     earlier = state.total
     tallies = list(state.tallies)
     grid = odds_grid(check.tolerated, check.margin)
-    for index, at in enumerate(_nearest(check, pooled, earlier) if earlier else ()):
+    for index, at in enumerate(_nearest(tuple(check.quantiles), pooled, earlier) if earlier else ()):
         tallies[index] = tallied(tallies[index], grid, (n - mine[at], m - theirs[at]), (n, m))
     return replace(
         state,
         candidate=state.candidate + n,
         baseline=state.baseline + m,
         tallies=tuple(tallies),
-        pooled=tuple(a + b + c for a, b, c in zip(pooled, mine, theirs, strict=True)),
+        pooled=tuple([a + b + c for a, b, c in zip(pooled, mine, theirs, strict=True)]),
         total=earlier + n + m,
         waiting=(),
     )
@@ -104,24 +105,29 @@ def conclude(check: LatencyComparison, state: State) -> CheckResult:
 
 def thresholds(check: LatencyComparison, state: State) -> tuple[float, ...]:
     """Return what is slow in the next batch, per quantile, in milliseconds."""
-    nearest = _nearest(check, state.pooled, state.total)
+    nearest = _nearest(tuple(check.quantiles), state.pooled, state.total)
     return tuple(state.bounds_ms[at] for at in nearest)
 
 
-def _finite(histogram: Histogram) -> tuple[float, ...]:
-    return tuple(float(each) for each in histogram.bounds_ms if not isinf(each))
+@lru_cache(maxsize=64)
+def _finite(bounds: tuple[float, ...]) -> tuple[float, ...]:
+    """Return bounds without an infinite one; a router's are the same at every look."""
+    return tuple(float(each) for each in bounds if not isinf(each))
 
 
-def _nearest(check: LatencyComparison, pooled: tuple[int, ...], total: int) -> tuple[int, ...]:
+@lru_cache(maxsize=64)  # a verdict and the next batch ask for the same
+def _nearest(quantiles: tuple[float, ...], pooled: tuple[int, ...], total: int) -> tuple[int, ...]:
     """Return the bound nearest to each quantile, in log odds: 98 % is nearer to 99 % than 99.99 % is."""
     found = []
-    for quantile in check.quantiles:
-        wanted = log(quantile / (1 - quantile))
-        above = bisect_left(pooled, quantile * total)
-        beside = range(max(0, above - 1), min(len(pooled), above + 1))
-        found.append(min(beside, key=lambda index: abs(_log_odds(pooled[index], total) - wanted)))
+    for quantile in quantiles:
+        above = bisect_left(pooled, quantile * total, hi=len(pooled) - 1)
+        below = max(0, above - 1)
+        wanted = quantile / (1 - quantile)
+        # In logarithms, the middle between two odds is the root of their product.
+        product = _odds(pooled[below], total) * _odds(pooled[above], total)
+        found.append(below if wanted * wanted <= product else above)
     return tuple(found)
 
 
-def _log_odds(fast: int, total: int) -> float:
-    return log((fast + 0.5) / (total - fast + 0.5))
+def _odds(fast: int, total: int) -> float:
+    return (fast + 0.5) / (total - fast + 0.5)

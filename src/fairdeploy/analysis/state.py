@@ -11,7 +11,7 @@ from fairdeploy.errors import InvalidInput
 
 __all__ = ["State", "Tally"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of the record, and of what its numbers mean (the grid of odds ratios)."""
 
 

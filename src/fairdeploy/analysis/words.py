@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ _LARGEST = 25.0
 """Log e-value (7e10) above which a larger one says nothing more."""
 
 
+@lru_cache(maxsize=1024)  # bounds are of a grid
 def beside(bounds: Interval, whose: str = "stable's") -> str:
     """Say an interval of ratios: ``2–8 × stable's``."""
     lower, upper = bounds
@@ -28,7 +30,12 @@ def beside(bounds: Interval, whose: str = "stable's") -> str:
 
 def recorded(bounds: Interval) -> list[JSON]:
     """Return an interval as evidence: with four digits, and ``None`` where it has no upper end."""
-    return [None if each is None else float(f"{each:.4g}") for each in bounds]
+    return [None if each is None else _rounded(each) for each in bounds]
+
+
+@lru_cache(maxsize=1024)  # as above
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def ratio(value: float) -> str:

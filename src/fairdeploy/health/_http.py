@@ -7,13 +7,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import final
 
 import anyio
 import httpx
 
 from fairdeploy.health.finding import Finding, failed, unclear
+from fairdeploy.system.trust import bare, trusting
+from fairdeploy.system.web import web_client
 
 __all__ = ["REFUSED", "UNCLEAR", "Answer", "Request", "exchange", "fault", "is_expired"]
 
@@ -80,16 +81,9 @@ async def exchange(request: Request) -> Answer:
         OSError: If a file of certificates cannot be read.
     """
     url = httpx.URL(request.url)
-    transport = httpx.AsyncHTTPTransport(
-        uds=request.socket, verify=_context(request.verify, url.scheme), trust_env=False
-    )
-    client = httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        timeout=None,  # noqa: S113 -- the caller's deadline is over everything, the body included
-        headers={"accept-encoding": "identity", "user-agent": "fairdeploy", **request.headers},
-    )
-    async with client:
+    headers = {"accept-encoding": "identity", "user-agent": "fairdeploy", **request.headers}
+    verify = _context(request.verify, url.scheme)
+    async with web_client(verify=verify, headers=headers, uds=request.socket) as client:
         for _ in range(request.redirects):
             answer, onward = await _once(client, url, request)
             if onward is None:
@@ -148,28 +142,10 @@ def _expires(response: httpx.Response) -> float | None:
 
 def _context(verify: bool | str, scheme: str) -> ssl.SSLContext:  # noqa: FBT001 -- as httpx names it
     if scheme != "https":
-        return _bare()
+        return bare()
     if isinstance(verify, str):
-        return _trusting_file(verify, Path(verify).stat().st_mtime_ns)
-    return _trusting() if verify else _careless()
-
-
-@lru_cache(maxsize=1)
-def _trusting() -> ssl.SSLContext:
-    """Trust what httpx trusts; reading its certificates takes some 20 ms."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
-@lru_cache(maxsize=16)
-def _trusting_file(path: str, _changed: int) -> ssl.SSLContext:
-    """Trust the certificates in a file, read again when it has changed."""
-    return ssl.create_default_context(cafile=path)
-
-
-@lru_cache(maxsize=1)
-def _bare() -> ssl.SSLContext:
-    """Trust nobody: for plain HTTP, where httpx wants a context all the same."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return trusting(verify)
+    return trusting() if verify else _careless()
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, final
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import anyio.to_thread
 
@@ -80,10 +80,14 @@ def _references(check: Asked) -> Iterator[SecretRef]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield a value as it may be repeated: quoted for a URL, or the password of one on its own."""
+    """Yield a value as it may be repeated: quoted for a URL, or the passwords of one on their own."""
     try:
-        password = urlsplit(value).password or ""
+        parts = urlsplit(value)
+        passwords = [
+            parts.password or "",
+            *(said for key, said in parse_qsl(parts.query) if "password" in key),
+        ]
     except ValueError:
-        password = ""
-    for text in (value, value.strip(), password, unquote(password)):
+        passwords = []
+    for text in (value, value.strip(), *passwords, *map(unquote, passwords)):
         yield from (form for form in (text, repr(text)[1:-1], quote(text, safe=""), quote_plus(text)) if form)

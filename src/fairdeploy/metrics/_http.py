@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from functools import cache
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 
 from fairdeploy.errors import MetricsError
+from fairdeploy.system.hidden import Hidden
+from fairdeploy.system.trust import bare, trusting
+from fairdeploy.system.web import web_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,17 +34,13 @@ async def post(
     """
     headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "fairdeploy"}
     if token is not None:
-        headers["authorization"] = f"Bearer {token}"
+        headers["authorization"] = Hidden(f"Bearer {token}")
     try:
         with anyio.fail_after(timeout_ms / 1000):
-            transport = httpx.AsyncHTTPTransport(verify=_context(url, ca_file), trust_env=False)
-            client = httpx.AsyncClient(
-                transport=transport,
-                trust_env=False,
-                timeout=None,  # noqa: S113 -- the deadline is over everything, the body included
-                headers=headers,
-            )
-            async with client, client.stream("POST", url, data=form, follow_redirects=False) as response:
+            async with (
+                web_client(verify=_context(url, ca_file), headers=headers) as client,
+                client.stream("POST", url, data=form, follow_redirects=False) as response,
+            ):
                 return response.status_code, await _body(response, url)
     except TimeoutError:
         raise MetricsError(f"{url!r} did not answer within {timeout_ms} ms") from None
@@ -65,18 +63,4 @@ async def _body(response: httpx.Response, url: str) -> bytes:
 
 
 def _context(url: str, ca_file: str | None) -> ssl.SSLContext:
-    return _trusting(ca_file) if url.startswith("https:") else _bare()
-
-
-@cache
-def _trusting(ca_file: str | None) -> ssl.SSLContext:
-    """Trust the given certificates, or what httpx trusts; reading those takes some 20 ms."""
-    if ca_file is not None:
-        return ssl.create_default_context(cafile=ca_file)
-    return httpx.create_ssl_context(trust_env=False)
-
-
-@cache
-def _bare() -> ssl.SSLContext:
-    """Trust nobody: for plain HTTP, where httpx wants a context all the same."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return trusting(ca_file) if url.startswith("https:") else bare()

@@ -13,6 +13,7 @@ from fairdeploy.errors import InvalidInput, MetricsError
 from fairdeploy.metrics._answer import parse, query
 from fairdeploy.metrics._series import Revised
 from fairdeploy.model.canonical import canonical
+from fairdeploy.system.hidden import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ class PrometheusCounters:
 
     def __init__(self, source: PrometheusSource) -> None:
         self._source = source
-        self._token = source.token.resolve() if source.token is not None else None
+        self._token = Hidden(source.token.resolve()) if source.token is not None else None
         if self._token is not None and not _SENDABLE.fullmatch(self._token):
             # Refused here: whoever sends it would show it in an error.
             raise InvalidInput(
