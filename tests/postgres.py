@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, final
 
 import pytest
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,7 +159,7 @@ class PostgresServer:
 
     def clone(self, folder: Path) -> PostgresServer:
         """Make a replica that streams from this server; start it as any other."""
-        twin = PostgresServer(self.binaries, folder, self.options, _free_port())
+        twin = PostgresServer(self.binaries, folder, self.options, free_port())
         _own(folder)
         self.binaries.run(
             "pg_basebackup", "-d", self.dsn(), "-D", str(twin.data), "-R", "-c", "fast", "--no-sync"
@@ -245,12 +246,6 @@ def _kill(pid: int) -> None:
         return
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _own(folder: Path) -> None:
     """Make a folder, and give it to whoever runs the server."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -264,7 +259,7 @@ def started(found: Binaries, *options: str) -> Iterator[PostgresServer]:
     # Not below pytest's folder, which `nobody` may not enter; and short, as the path of a socket has to be.
     folder = Path(tempfile.mkdtemp(prefix="fairdeploy-pg-"))
     _own(folder)
-    server = PostgresServer(found, folder, options, _free_port())
+    server = PostgresServer(found, folder, options, free_port())
     try:
         server.create()
         server.start()

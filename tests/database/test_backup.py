@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -97,6 +99,48 @@ async def test_a_backup_that_lacks_rows_is_not_believed(
     with pytest.raises(BackupError, match=r"table public\.orders_old"):
         await verify_backup(shop, folder, lying)
     assert await names(postgres_server) == before
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [(200, "no contents that can be read"), (-300, "cannot be restored")],
+    ids=["its list of contents", "restoring it"],
+)
+async def test_an_archive_that_was_written_broken_is_found_out(
+    cut: tuple[int, str],
+    shop: DatabaseAddress,
+    filled: asyncpg.Connection,
+    folder: Path,
+    postgres_server: PostgresServer,
+) -> None:
+    """Its hash is that of what was written: cut in its list it cannot be listed, cut in its rows not be restored."""
+    taken = await take_backup(shop, folder)
+    left, said = cut
+    rest = taken.archive(folder).read_bytes()[:left]
+    taken.archive(folder).write_bytes(rest)
+    lying = replace(taken, sha256=hashlib.sha256(rest).hexdigest())
+    before = await names(postgres_server)
+    with pytest.raises(BackupError, match=said):
+        await verify_backup(shop, folder, lying)
+    assert read_backup(folder, taken.id).proof == "none"
+    assert await names(postgres_server) == before
+
+
+async def test_an_index_that_disagrees_with_its_table_is_found_out(
+    shop: DatabaseAddress, filled: asyncpg.Connection, folder: Path, postgres_server: PostgresServer
+) -> None:
+    """All rows are there and equal, so that only pg_amcheck can tell; without it the backup would be believed."""
+    await filled.execute(
+        "CREATE FUNCTION lies(bigint) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.random() * $1';"
+        "CREATE INDEX liar ON users (lies(id))"
+    )
+    taken = await take_backup(shop, folder)
+    before = await names(postgres_server)
+    with pytest.raises(BackupError, match=r"could not be checked by pg_amcheck.*liar"):
+        await verify_backup(shop, folder, taken)
+    assert read_backup(folder, taken.id).proof == "none"
+    assert await names(postgres_server) == before
+    assert (await verify_backup(shop, folder, taken, amcheck=False)).proof == "restored"
 
 
 async def test_a_question_of_ones_own_can_refuse_a_backup(

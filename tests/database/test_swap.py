@@ -69,7 +69,7 @@ async def test_nothing_is_lost_where_nothing_was_written(
     shop: DatabaseAddress, backup: Backup, restored: DatabaseAddress
 ) -> None:
     """And the report says so."""
-    report = await loss(shop, restored, backup.id)
+    report = await loss(shop, restored, f"backup {backup.id!r}")
     assert report.nothing
     assert "would lose nothing" in str(report)
 
@@ -83,7 +83,7 @@ async def test_the_report_is_exact_to_the_row(
         "INSERT INTO users (email) SELECT 'new' || n FROM generate_series(1, 42) n;"
         "CREATE TABLE invoices AS SELECT n FROM generate_series(1, 17) n;"
     )
-    report = await loss(shop, restored, backup.id)
+    report = await loss(shop, restored, f"backup {backup.id!r}")
     assert report.tables == (
         TableLoss("public.orders_old", lost=0, back=1),
         TableLoss("public.users", lost=43, back=1),
@@ -93,14 +93,31 @@ async def test_the_report_is_exact_to_the_row(
     assert "public.users: 43 rows lost, 1 row comes back" in str(report)
 
 
+async def test_a_row_is_not_lost_by_what_a_migration_did_to_its_columns(
+    shop: DatabaseAddress, filled: asyncpg.Connection, restored: DatabaseAddress
+) -> None:
+    """A column that was dropped comes back, an empty one that was added is nothing; values and large objects count."""
+    await filled.execute(
+        "ALTER TABLE users DROP COLUMN joined; ALTER TABLE users ADD COLUMN name text, ADD COLUMN empty text;"
+        "UPDATE users SET name = 'n' WHERE id <= 5; INSERT INTO users (email) VALUES ('new');"
+        "SELECT lo_from_bytea(0, 'another scan')"
+    )
+    report = await loss(shop, restored, "backup 'b1'")
+    assert report.tables == (TableLoss("public.users", lost=1), TableLoss("large objects", lost=1))
+    assert report.gone == (TableLoss("public.users.name", lost=5),)
+
+
 async def test_consent_to_one_loss_is_none_to_another(
     shop: DatabaseAddress, filled: asyncpg.Connection, backup: Backup, restored: DatabaseAddress
 ) -> None:
     """One row more is another digest; the same loss is the same."""
     await filled.execute("INSERT INTO users (email) VALUES ('a')")
-    first, again = await loss(shop, restored, backup.id), await loss(shop, restored, backup.id)
+    first, again = (
+        await loss(shop, restored, f"backup {backup.id!r}"),
+        await loss(shop, restored, f"backup {backup.id!r}"),
+    )
     await filled.execute("INSERT INTO users (email) VALUES ('b')")
-    second = await loss(shop, restored, backup.id)
+    second = await loss(shop, restored, f"backup {backup.id!r}")
     assert first.digest == again.digest != second.digest
 
 
@@ -111,7 +128,7 @@ async def test_a_swap_goes_back_and_keeps_what_was_there(
     await filled.execute(DEPLOY)
     name, kept = beside(shop, "restored"), beside(shop, "kept")
     await restore_beside(shop, folder, backup, name)
-    report = await loss(shop, shop.named(name), backup.id)
+    report = await loss(shop, shop.named(name), f"backup {backup.id!r}")
     gap = await swap(shop, name, kept)
     assert gap > 0
     async with connection_to(shop) as now, connection_to(shop.named(kept)) as old:
@@ -170,6 +187,39 @@ async def test_rights_settings_and_owner_go_along(
     postgres_server.sql(
         f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY {name}_app; DROP ROLE {name}_app, {name}_owner"
     )
+
+
+_WITHIN = {
+    "extensions": "SELECT extname, extversion, extnamespace::regnamespace FROM pg_extension ORDER BY 1",
+    "sequences": "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2",
+    "large objects": "SELECT oid, lomowner::regrole, lomacl, encode(lo_get(oid), 'hex') FROM pg_largeobject_metadata ORDER BY 1",
+    "owners and rights": "SELECT relname, relowner::regrole, relacl FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1",
+    "rights by default": "SELECT defaclrole::regrole, defaclobjtype, defaclacl FROM pg_default_acl ORDER BY 1, 2",
+}
+
+
+async def test_what_is_within_the_database_comes_back_with_it(
+    shop: DatabaseAddress, filled: asyncpg.Connection, folder: Path, postgres_server: PostgresServer
+) -> None:
+    """Extensions, sequences, large objects, owners and rights are in the swapped one what they were in the one before."""
+    name, role = shop.name, f"{shop.name}_app"
+    await filled.execute(
+        f"CREATE ROLE {role}; CREATE EXTENSION citext; GRANT SELECT, INSERT ON users TO {role} WITH GRANT OPTION;"  # noqa: S608 -- a name of ours
+        f"ALTER TABLE orders OWNER TO {role}; SELECT setval('users_id_seq', 7000);"
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {role};"
+        f"DO $$ BEGIN EXECUTE format('GRANT SELECT ON LARGE OBJECT %s TO {role}', (SELECT min(oid) FROM pg_largeobject_metadata)); END $$"
+    )
+    before = {what: postgres_server.sql(query, name) for what, query in _WITHIN.items()}
+    assert all(before.values())
+    taken = await take_backup(shop, folder)
+    new, kept = beside(shop, "restored"), beside(shop, "kept")
+    await restore_beside(shop, folder, taken, new)
+    await swap(shop, new, kept)
+
+    assert {what: postgres_server.sql(query, name) for what, query in _WITHIN.items()} == before
+    await drop(shop, kept)
+    postgres_server.sql(f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}", name)
+    postgres_server.sql(f"DROP ROLE {role}")
 
 
 async def test_busy_clients_lose_one_connection_each_and_go_on(
@@ -260,7 +310,7 @@ asyncio.run(swap(DatabaseAddress(sys.argv[1]), sys.argv[2], sys.argv[3]))
 """
 
 
-@pytest.mark.parametrize("after", ["ALLOW_CONNECTIONS false", "pg_terminate_backend", "RENAME TO"])
+@pytest.mark.parametrize("after", ["ALLOW_CONNECTIONS false", "SET statement_timeout", "RENAME TO"])
 async def test_a_swap_that_was_killed_is_finished_by_the_next(
     after: str, shop: DatabaseAddress, filled: asyncpg.Connection, backup: Backup, folder: Path
 ) -> None:

@@ -69,10 +69,21 @@ class DatabaseAddress:
                 f"this one does not (scheme {scheme[:20]!r})"
             )
             raise InvalidInput(msg)
-        parts = urlsplit(self.dsn)
-        if parts.password is not None or any(key == "password" for key, _ in parse_qsl(parts.query)):
+        try:
+            parts = urlsplit(self.dsn)
+        except ValueError:  # not shown: a password may stand in it
+            msg = "a database's DSN names its host as a name or an address, [...] around one of IPv6: this one does not"
+            raise InvalidInput(msg) from None
+        keys = {key for key, _ in parse_qsl(parts.query)}
+        if parts.password is not None or "password" in keys:
             msg = (
                 "a database's DSN must not hold the password: give password=SecretRef.env(...) or .file(...)"
+            )
+            raise InvalidInput(msg)
+        if "sslpassword" in keys:
+            msg = (
+                "a database's DSN must not hold the passphrase of a key (sslpassword): keep the client's key without "
+                "one, in a file that only its user may read"
             )
             raise InvalidInput(msg)
         if not self.name:

@@ -63,10 +63,15 @@ async def connected(address: DatabaseAddress, *, read_only: bool = False) -> Asy
     except FairdeployError:
         raise
     except (driver.PostgresError, driver.InterfaceError, driver.InternalClientError) as error:
-        raise _mapped(address, error) from None
+        failed = _mapped(address, error)
     except (OSError, TimeoutError) as error:
         msg = f"database {address.dsn!r} cannot be reached ({type(error).__name__}): check that it runs and takes connections"
-        raise DatabaseError(msg) from error
+        failed = DatabaseError(msg)
+        # A server that was killed is started again by whoever keeps it.
+        failed.retryable = True
+    else:
+        return
+    raise failed  # not from the driver's error: the frames that it passed hold the password
 
 
 def _driver() -> Any:  # noqa: ANN401 -- the driver's module, imported on first use
@@ -90,6 +95,8 @@ def _mapped(address: DatabaseAddress, error: Exception) -> DatabaseError:
     mapped = DatabaseError(
         f"database {address.dsn!r} refused: {said}" + (f" (SQLSTATE {code})" if code else "")
     )
-    # 08 connection, 40 rolled back by the server, 55P03 lock not available, 57 operator, 53 resources
-    mapped.retryable = code is None or code[:2] in {"08", "40", "53", "57"} or code == "55P03"
+    # 08 connection, 40 rolled back by the server, 55P03 lock not available, 57 operator, 53 resources; but a disk that is
+    # full stays full until somebody makes room, who has to be told now.
+    passing = code is None or code[:2] in {"08", "40", "53", "57"} or code == "55P03"
+    mapped.retryable = passing and code != "53100"
     return mapped

@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from fairdeploy.database.address import DatabaseAddress
     from fairdeploy.database.connection import Connection
 
-__all__ = ["Fingerprint", "Table", "fingerprint", "schema_digest", "sequences", "tables"]
+__all__ = ["FENCE", "Fingerprint", "Table", "fingerprint", "schema_digest", "sequences", "tables"]
+
+FENCE: Final = "fairdeploy_fence"
+"""A schema of ours, in which a database keeps who may act on it. It is no part of what the database holds: not backed
+up, not compared, not lost."""
 
 # What belongs to an extension comes with the extension, not with a backup.
-_TABLES: Final = """
+_TABLES: Final = f"""
 SELECT n.nspname, c.relname
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', '{FENCE}') AND n.nspname NOT LIKE 'pg\\_%'
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1, 2
-"""
+"""  # noqa: S608 -- a name of ours
 _SEQUENCES: Final = """
 SELECT schemaname || '.' || sequencename AS name, last_value * sign(increment_by)::bigint AS value
   FROM pg_sequences WHERE last_value IS NOT NULL AND NOT cycle ORDER BY 1
@@ -143,7 +147,9 @@ async def schema_digest(address: DatabaseAddress, *, snapshot: str = "") -> str:
         DatabaseError: If it cannot be dumped.
     """
     frozen = [f"--snapshot={snapshot}"] if snapshot else []
-    text = await ran(address, "pg_dump", f"--dbname={address.dsn}", "--schema-only", *frozen)
+    text = await ran(
+        address, "pg_dump", f"--dbname={address.dsn}", "--schema-only", f"--exclude-schema={FENCE}", *frozen
+    )
     # Comments name versions, and \restrict a key that is new each time.
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("--", "\\"))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
-from fairdeploy.errors import DatabaseError, DeadlineExceeded, MissingDependency
+from fairdeploy.errors import DatabaseError, MissingDependency
+from fairdeploy.system import run_to_end
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fairdeploy.database.address import DatabaseAddress
 
-__all__ = ["major_of", "ran"]
+__all__ = ["major_of", "ran", "tool_of"]
 
-_LAST: Final = 2_000
-"""Characters of a program's complaint that are shown."""
 _SECONDS: Final = 6 * 3600.0
 """Longest that one program may take; a dump of a large database takes hours."""
 
@@ -32,28 +28,17 @@ async def ran(address: DatabaseAddress, program: str, *arguments: str, seconds: 
         DatabaseError: If it fails; with its last words.
         DeadlineExceeded: If it takes longer than ``seconds``.
     """
-    path = _found(address, program)
-    try:
-        with anyio.fail_after(seconds):
-            done = await anyio.run_process(
-                [path, *arguments],
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=dict(address.environment()),
-            )
-    except TimeoutError as error:
-        msg = f"{program} on {address.dsn!r} did not end within {seconds:g} s"
-        raise DeadlineExceeded(msg) from error
-    except OSError as error:
-        msg = f"{path!r} cannot be run ({error.strerror}): see its mode, or give programs="
-        raise MissingDependency(msg) from error
-    if done.returncode != 0:
-        said = address.hide(done.stderr.decode(errors="replace").strip())[-_LAST:]
-        msg = f"{program} on {address.dsn!r} failed with exit code {done.returncode}: {said}"
+    path, password = _found(address, program), address.secret()
+    done = await run_to_end(
+        [path, *arguments],
+        within=seconds,
+        env=address.environment(),
+        secrets=[] if password is None else [password],
+    )
+    if done.status != 0:
+        msg = f"{program} on {address.dsn!r} failed with exit code {done.status}: {done.complaint}"
         raise DatabaseError(msg)
-    return done.stdout.decode(errors="replace")
+    return done.printed
 
 
 async def major_of(address: DatabaseAddress, program: str) -> int:
@@ -64,6 +49,12 @@ async def major_of(address: DatabaseAddress, program: str) -> int:
         msg = f"{program} says no version: {said[:80]!r}"
         raise DatabaseError(msg)
     return int(found[1])
+
+
+def tool_of(name: str) -> str | None:
+    """Return where a tool is that may have come as a wheel: beside Python, or on ``PATH``; ``None``: nowhere."""
+    beside = Path(sysconfig.get_path("scripts")) / name
+    return str(beside) if beside.exists() else shutil.which(name)
 
 
 def _found(address: DatabaseAddress, program: str) -> str:

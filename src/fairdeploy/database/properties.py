@@ -48,6 +48,7 @@ class Properties:
         provider: Of its locale: ``c`` (libc), ``i`` (ICU) or ``b`` (built in).
         locale: Of ICU or the built-in provider.
         owner: Its owner.
+        tablespace: Where its files are.
         limit: Of connections; -1 is none.
         grants: Who may do what: role (empty: everybody), privilege, whether it may be passed on. ``None``: the default.
         settings: For which role (empty: for all), which setting, its value.
@@ -60,6 +61,7 @@ class Properties:
     provider: str
     locale: str | None
     owner: str
+    tablespace: str
     limit: int
     grants: tuple[tuple[str, str, bool], ...] | None
     settings: tuple[tuple[str, str, str], ...]
@@ -71,7 +73,7 @@ class Properties:
             f"CREATE DATABASE {quoted(name)} TEMPLATE template0",
             f"ENCODING {_literal(self.encoding)}",
             f"LC_COLLATE {_literal(self.collate)} LC_CTYPE {_literal(self.ctype)}",
-            f"OWNER {quoted(self.owner)} CONNECTION LIMIT {self.limit}",
+            f"OWNER {quoted(self.owner)} TABLESPACE {quoted(self.tablespace)} CONNECTION LIMIT {self.limit}",
         ]
         if self.provider == "i" and self.locale:
             words.append(f"LOCALE_PROVIDER icu ICU_LOCALE {_literal(self.locale)}")
@@ -114,7 +116,9 @@ async def properties_of(connection: Connection, name: str) -> Properties:
     row = await connection.fetchrow(
         f"SELECT oid, pg_encoding_to_char(encoding) AS encoding, datcollate, datctype, {provider}::text AS provider,"  # noqa: S608 -- column names of ours
         f" {locale} AS locale, pg_get_userbyid(datdba) AS owner, datconnlimit, datacl IS NULL AS plain,"
-        " coalesce(shobj_description(oid, 'pg_database'), '') AS comment FROM pg_database WHERE datname = $1",
+        " coalesce(shobj_description(oid, 'pg_database'), '') AS comment,"
+        " (SELECT spcname FROM pg_tablespace s WHERE s.oid = dattablespace) AS tablespace"
+        " FROM pg_database WHERE datname = $1",
         name,
     )
     if row is None:
@@ -137,6 +141,7 @@ async def properties_of(connection: Connection, name: str) -> Properties:
         provider=row["provider"],
         locale=row["locale"],
         owner=row["owner"],
+        tablespace=row["tablespace"],
         limit=row["datconnlimit"],
         grants=None
         if row["plain"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from contextlib import asynccontextmanager
@@ -31,9 +32,9 @@ _JOBS: Final = 2
 _DROP_S: Final = 60.0
 
 
-def beside(address: DatabaseAddress, word: str) -> str:
-    """Return a name for a database beside another one, that nobody has used."""
-    tail = f"_{word}_{secrets.token_hex(4)}"
+def beside(address: DatabaseAddress, word: str, key: str | None = None) -> str:
+    """Return a name for a database beside another one: of a key the same in every process, else one that nobody has used."""
+    tail = f"_{word}_{secrets.token_hex(4) if key is None else hashlib.sha256(key.encode()).hexdigest()[:10]}"
     return address.name.encode()[: MAX_NAME - len(tail)].decode(errors="ignore") + tail
 
 
@@ -44,6 +45,7 @@ async def verify_backup(
     *,
     smoke: Callable[[DatabaseAddress], Awaitable[None]] | None = None,
     amcheck: bool = True,
+    scratch: str = "",
 ) -> Backup:
     """Restore a backup into a scratch database, compare, check its indexes, and drop it again.
 
@@ -53,6 +55,7 @@ async def verify_backup(
         backup: The backup.
         smoke: A question of yours to the scratch database; raising says that it is no good.
         amcheck: Whether ``pg_amcheck`` is to compare heap and indexes; needs the right to create the extension.
+        scratch: Name of the scratch database; one of this name that was left is dropped first. Empty: a new name.
 
     Returns:
         The backup with what was proved and how long restoring took; its manifest says so too.
@@ -62,7 +65,9 @@ async def verify_backup(
         DatabaseError: If there is no room or right for a scratch database.
     """
     await _read_contents(address, folder, backup)
-    name = beside(address, "verify")
+    name = scratch or beside(address, "verify")
+    if scratch:
+        await drop(address, scratch)
     async with _scratch(address, name):
         took = await _restored(address.named(name), folder, backup)
         await _compared(address.named(name), backup)

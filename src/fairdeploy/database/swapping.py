@@ -16,10 +16,39 @@ if TYPE_CHECKING:
     from fairdeploy.database.address import DatabaseAddress
     from fairdeploy.database.connection import Connection
 
-__all__ = ["freeze", "frozen", "swap", "thaw"]
+__all__ = ["end_sessions", "freeze", "frozen", "reopen", "swap", "thaw"]
 
 _TRIES: Final = 20
 _OPEN_S: Final = 30.0
+
+_RENAME_MS: Final = 20
+"""Time for ending the sessions and for the rename, once more with each attempt. Who tries to connect just now counts as a
+session for a moment, and the server sleeps 100 ms on it: to begin anew is faster."""
+_NAMES: Final = """
+SELECT set_config('fairdeploy.name', $1, false), set_config('fairdeploy.restored', $2, false),
+       set_config('fairdeploy.kept', $3, false)
+"""
+_RENAME: Final = """
+DO $$
+DECLARE
+  name text := current_setting('fairdeploy.name');
+  restored text := current_setting('fairdeploy.restored');
+BEGIN
+  LOOP
+    PERFORM pg_stat_clear_snapshot();
+    PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN (name, restored) AND pid <> pg_backend_pid();
+    EXIT WHEN NOT FOUND;
+    PERFORM pg_sleep(0.0005);
+  END LOOP;
+  EXECUTE format('ALTER DATABASE %I RENAME TO %I', name, current_setting('fairdeploy.kept'));
+  EXECUTE format('ALTER DATABASE %I RENAME TO %I', restored, name);
+END $$
+"""
+_END_S: Final = 1.0
+_LOOK_S: Final = 0.001
+_END: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = ANY ($1) AND pid <> pg_backend_pid()
+"""
 
 _BLOCKERS: Final = """
 SELECT 'the prepared transaction ' || quote_literal(gid) || ': commit it or roll it back'
@@ -52,6 +81,30 @@ async def thaw(address: DatabaseAddress) -> None:
     async with connected(address.maintenance) as connection:
         await connection.execute(f"ALTER DATABASE {quoted(address.name)} ALLOW_CONNECTIONS true")
         await connection.execute(f"ALTER DATABASE {quoted(address.name)} RESET {FROZEN}")
+        await _end_sessions(connection, address.name)
+
+
+async def reopen(address: DatabaseAddress) -> None:
+    """Let a database be connected to again, should a swap have been killed in the middle.
+
+    Raises:
+        DatabaseError: If it may not be changed.
+    """
+    async with connected(address.maintenance) as connection:
+        closed = await connection.fetchval(
+            "SELECT true FROM pg_database WHERE datname = $1 AND NOT datallowconn", address.name
+        )
+        if closed:
+            await connection.execute(f"ALTER DATABASE {quoted(address.name)} ALLOW_CONNECTIONS true")
+
+
+async def end_sessions(address: DatabaseAddress) -> None:
+    """End every session on a database: whoever comes back finds its settings as they are now.
+
+    Raises:
+        DatabaseError: If they may not be ended.
+    """
+    async with connected(address.maintenance) as connection:
         await _end_sessions(connection, address.name)
 
 
@@ -110,20 +163,21 @@ async def swap(address: DatabaseAddress, restored: str, kept: str) -> float:
 
 
 async def _renamed(connection: Connection, name: str, restored: str, kept: str) -> float:
-    began = time.monotonic()
     swapped = False
+    # All that can be said before is: between the end of the sessions and the new name nothing is asked of the server twice.
+    await connection.execute(_NAMES, name, restored, kept)
+    began = time.monotonic()
     try:
+        # Whether this one outlives a crash is all the same: then the database is open, as it was.
+        await connection.execute("SET synchronous_commit = off")
         await connection.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
         for attempt in range(_TRIES):
-            await _end_sessions(connection, name)
-            await _end_sessions(connection, restored)
             try:
-                async with connection.transaction():
-                    await connection.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(kept)}")
-                    await connection.execute(f"ALTER DATABASE {quoted(restored)} RENAME TO {quoted(name)}")
+                await connection.execute(f"SET statement_timeout = {_RENAME_MS * (attempt + 1)}")
+                await connection.execute(_RENAME)
             except Exception as error:
-                # 55006: a session that was ended is still on its way out.
-                if getattr(error, "sqlstate", None) != "55006" or attempt == _TRIES - 1:
+                # 55006: a session that was ended is still on its way out; 57014: the time-out.
+                if getattr(error, "sqlstate", None) not in {"55006", "57014"} or attempt == _TRIES - 1:
                     raise
                 await anyio.sleep(0.001 * 2 ** min(attempt, 8))
                 continue
@@ -133,13 +187,28 @@ async def _renamed(connection: Connection, name: str, restored: str, kept: str) 
     finally:
         with anyio.move_on_after(_OPEN_S, shield=True):
             old = quoted(kept if swapped else name)
+            # Durable from here on, the names too: the server's log is one sequence.
+            await _unhurried(connection)
             if swapped:
                 await connection.execute(f"ALTER DATABASE {old} SET {FROZEN} TO on")
             await connection.execute(f"ALTER DATABASE {old} ALLOW_CONNECTIONS true")
 
 
-async def _end_sessions(connection: Connection, name: str) -> None:
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
-        name,
-    )
+async def _unhurried(connection: Connection) -> None:
+    """Lift the time-out of the rename, which holds for this too: on a busy machine even this can come too late."""
+    lifted = False
+    while not lifted:
+        try:
+            await connection.execute("RESET synchronous_commit; RESET statement_timeout")
+            lifted = True
+        except Exception as error:
+            if getattr(error, "sqlstate", None) != "57014":
+                raise
+
+
+async def _end_sessions(connection: Connection, *names: str) -> None:
+    """End every session on some databases, and wait until they are gone; one that stays for a second is left."""
+    until = time.monotonic() + _END_S
+    # Looked at by ourselves: the server would look again for each of them after 100 ms only.
+    while await connection.fetchval(_END, list(names)) and time.monotonic() < until:  # noqa: ASYNC110 -- no event tells
+        await anyio.sleep(_LOOK_S)

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from fairdeploy.database.backup import Backup, sha256_of
 from fairdeploy.database.connection import connected
-from fairdeploy.database.fingerprint import fingerprint, sequences
+from fairdeploy.database.fingerprint import FENCE, fingerprint, sequences
 from fairdeploy.database.programs import major_of, ran
 from fairdeploy.errors import BackupError, FairdeployError
 
@@ -62,6 +62,7 @@ async def take_backup(address: DatabaseAddress, folder: Path, *, backup_id: str 
                     "pg_dump",
                     f"--dbname={address.dsn}",
                     *_FORMAT,
+                    f"--exclude-schema={FENCE}",
                     f"--snapshot={snapshot}",
                     f"--file={draft}",
                 )
