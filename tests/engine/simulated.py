@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import trio
@@ -13,12 +14,18 @@ from fairdeploy.engine import Deployer
 from fairdeploy.journal import MemoryJournal
 from fairdeploy.model import Ended, Intended, Promote, Release, Split, Target
 from fairdeploy.strategies import BlueGreen
-from fairdeploy.testing.simulation import Demand, Effect, SimulatedBackend, World
+from fairdeploy.testing.simulation import (
+    Demand,
+    Effect,
+    SimulatedBackend,
+    SimulatedDatabase,
+    SimulatedStore,
+    World,
+)
 
 if TYPE_CHECKING:
     from fairdeploy.errors import RecordError
     from fairdeploy.model import (
-        Command,
         Due,
         Event,
         Plan,
@@ -26,8 +33,8 @@ if TYPE_CHECKING:
         RevisionId,
         RolloutId,
         RolloutResult,
-        Settled,
         TargetId,
+        Unfenced,
     )
     from fairdeploy.protocols import Clock, HealthCheck, Journal, Lease, MetricSource, RolloutInfo, Strategy
 
@@ -41,6 +48,25 @@ BUSY = Demand(rate=40)
 def virtually(story: Callable[[], Awaitable[T]]) -> T:
     """Run a story in virtual time: waits take none."""
     return trio.run(story, clock=MockClock(autojump_threshold=0))
+
+
+def complaints(
+    complaint: Callable[[int], Awaitable[tuple[str, bool]]], first: int, every: int
+) -> tuple[int, list[str]]:
+    """Return how many boundaries there are, and what is wrong after deaths at some of them.
+
+    Args:
+        complaint: Tells a story in which the program dies at a boundary; says what is wrong then, and whether it died.
+        first: The first boundary at which it dies.
+        every: How far the next one is.
+    """
+    place, wrong = first, list[str]()
+    while True:
+        said, died = virtually(partial(complaint, place))
+        if not died:
+            return place, wrong
+        wrong += [said] if said else []
+        place += every
 
 
 def release(version: str) -> Release:
@@ -59,6 +85,7 @@ class House:
     journal: Journal | None = None
     checks: dict[str, HealthCheck] = field(default_factory=dict)
     clock: Clock | None = None
+    stores: dict[str, SimulatedStore] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Build the backend on the world, the deployer on the backend."""
@@ -70,7 +97,14 @@ class House:
         """Return a second deployer, as another program would have it."""
         backend = SimulatedBackend(self.world, journal=self.journal)
         clock = self.clock or self.world.clock
-        return Deployer(backend, checks=self.checks, sources=sources, clock=clock, lease=lease)
+        return Deployer(
+            backend, checks=self.checks, sources=sources, databases=self.databases, clock=clock, lease=lease
+        )
+
+    @property
+    def databases(self) -> dict[str, SimulatedDatabase]:
+        """The databases, as another program would have them."""
+        return {name: SimulatedDatabase(self.world, store, name=name) for name, store in self.stores.items()}
 
     async def standing(
         self, *releases: Release, target: Target = SHOP, strategy: Strategy | None = None
@@ -175,7 +209,7 @@ class MortalJournal:
         """See `Journal.append`."""
         return await self._mortal(f"append {records}", self._journal.append(lease, *records, end=end))
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         """See `Journal.send`."""
         return await self._mortal("send", self._journal.send(rollout, record))
 
@@ -218,7 +252,10 @@ async def live(
     house.world.hook = life.hook
     died = False
     try:
-        await deed(Deployer(backend, checks=house.checks, clock=house.world.clock, lease=lease))
+        databases = house.databases
+        await deed(
+            Deployer(backend, checks=house.checks, databases=databases, clock=house.world.clock, lease=lease)
+        )
     except* Died:
         died = True
     house.world.hook = None
@@ -270,6 +307,7 @@ __all__ = [
     "Life",
     "MemoryJournal",
     "MortalJournal",
+    "complaints",
     "due_of",
     "ended",
     "live",

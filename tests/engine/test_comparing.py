@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from fairdeploy.analysis import State
+from fairdeploy.analysis import Cap, State
 from fairdeploy.engine import with_measured_power
 from fairdeploy.engine.comparing import Batches
 from fairdeploy.engine.guard_state import GuardState
@@ -343,6 +344,32 @@ def test_the_evidence_survives_a_crash_in_the_middle() -> None:
     virtually(story)
 
 
+def test_a_crash_in_a_long_bake_costs_a_minute_of_evidence_at_most() -> None:
+    """Though neither verdict nor share changed for half an hour."""
+
+    async def story() -> None:
+        house = await house_of(GOOD, GOOD)
+        life = Life()
+
+        async def deed(deployer: Deployer) -> None:
+            strategy = replace(COMPARED, steps=(50, 100), bake=(3600, 60), on_crash="resume")
+            async with deployer.run(await deployer.plan(SHOP, TWO, strategy)) as rollout:
+                async for event in rollout.events():
+                    if isinstance(event.record, Intended) and event.record.step == "bake-50":
+                        await anyio.sleep(1_800)
+                        life.dead = True
+                        raise Died
+
+        assert await live(house, life, deed)
+        info = (await house.backend.journal.rollouts())[-1]
+        known = _states(info.plan, [event.record for event in await house.events(info.id)])[-1]
+        served = 0.5 * 100 * 1_800
+        minute = 0.5 * 100 * 65  # and one look
+        assert known.candidate >= served - minute
+
+    virtually(story)
+
+
 def test_evidence_from_before_a_crash_convicts_after_it() -> None:
     """Neither half alone would."""
 
@@ -534,6 +561,44 @@ def test_a_source_of_ones_own_is_bound_by_name_and_configuration() -> None:
         with pytest.raises(Unbound, match="configured otherwise"):
             async with other.run(plan):
                 pass
+
+    virtually(story)
+
+
+@pytest.mark.parametrize(("cap", "outcome"), [(None, Outcome.ROLLED_BACK), (Cap(), Outcome.PROMOTED)])
+def test_a_client_that_tries_again_and_again_is_one_fact(cap: Cap | None, outcome: Outcome) -> None:
+    """Forty errors of one session convict a sound release, if nobody knows that they are one's; with a cap they do not."""
+
+    async def story() -> None:
+        house = await house_of(GOOD, GOOD)
+        heard = MemorySource(cap=cap, clock=anyio.current_time)
+
+        def hear(second: int) -> None:
+            for number in range(100):
+                revision = TWO.revision if number < 10 else ONE.revision
+                heard.add(
+                    SHOP,
+                    revision,
+                    error=(37 * second + number) % 100 == 5,
+                    client=f"visitor {second} {number}",
+                )
+            if second == 20:
+                for _ in range(40):
+                    heard.add(SHOP, TWO.revision, error=True, client="one session")
+
+        async def listen() -> None:
+            for second in itertools.count():
+                hear(second)
+                await anyio.sleep(1)
+
+        deployer = house.another(sources={"heard": heard})
+        plan = await deployer.plan(SHOP, TWO, replace(COMPARED, source=BoundSource("heard")))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listen)
+            async with deployer.run(plan) as rollout:
+                result = await rollout.result()
+                assert result.outcome is outcome, str(result)
+            tasks.cancel_scope.cancel()
 
     virtually(story)
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from fairdeploy.engine import Deployer
-from fairdeploy.errors import InvalidInput, LeaseHeld, StalePlan, Unbound, UnsupportedCapability
+from fairdeploy.errors import InvalidInput, LeaseHeld, Refused, StalePlan, Unbound, UnsupportedCapability
 from fairdeploy.model import BoundCheck, Capability, CheckResult, Intended, Outcome, Target, Verdict
 from fairdeploy.strategies import BlueGreen, Canary, Rolling, sequence
 from fairdeploy.testing.simulation import SimulatedBackend, World
@@ -51,6 +51,22 @@ def test_a_second_rollout_is_refused_and_changes_nothing() -> None:
                         await house.another().deploy(SHOP, THREE, QUICK)
                     assert state(house) == before
             assert (await rollout.result()).promoted
+        house.serves_only(TWO)
+
+    virtually(story)
+
+
+def test_what_was_adopted_is_not_scaled_but_replaced() -> None:
+    """No journal holds its release: `Rolling` is refused, and told what works instead."""
+
+    async def story() -> None:
+        house = await house_with()
+        before = state(house)
+        stranger = Deployer(SimulatedBackend(house.world), clock=house.world.clock)
+        with pytest.raises(Refused, match=r"which was adopted.*use BlueGreen or Canary"):
+            await stranger.plan(SHOP, TWO, Rolling())
+        assert state(house) == before
+        assert (await stranger.deploy(SHOP, TWO, QUICK)).promoted
         house.serves_only(TWO)
 
     virtually(story)

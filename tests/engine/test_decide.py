@@ -93,6 +93,8 @@ HALF = Drain("d", target=SHOP.id, revision=NEW, keep=1)
 SHIFT = Shift("x", target=SHOP.id, split=Split.all_to(NEW))
 
 TABLE: list[tuple[str, Observable, Seen, type]] = [
+    ("drain: what the list leaves out is as busy", HALF, seen(UP[0], in_flight={"i3": 1}), Wait),
+    ("drain: nothing is left out", HALF, seen(UP[0], in_flight={"i3": 0}), Done),
     ("start: nothing there", START, seen(), Ensure),
     ("start: too few", START, seen(UP[0]), Ensure),
     ("start: enough", START, seen(*UP), Done),

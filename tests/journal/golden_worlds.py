@@ -11,14 +11,15 @@ from pydantic import TypeAdapter
 from fairdeploy.model import Release, Routes
 from fairdeploy.model.canonical import plain
 from fairdeploy.testing.clock import VirtualClock
-from fairdeploy.testing.simulation import World
+from fairdeploy.testing.simulation import SimulatedMigration, SimulatedStore, World
+from fairdeploy.testing.simulation.database import Contents
 from fairdeploy.testing.simulation.machine import Machine
 from tests.engine.simulated import BUSY
 
 if TYPE_CHECKING:
     from fairdeploy.testing.simulation.place import Place
 
-__all__ = ["frozen", "thawed"]
+__all__ = ["frozen", "frozen_stores", "thawed", "thawed_stores"]
 
 _LATER = 3_600.0
 """Seconds after which somebody comes to recover: every lease has expired."""
@@ -74,3 +75,29 @@ def thawed(kept: dict[str, Any]) -> World:  # JSON
             machine.quiescing, machine.spans = each["quiescing"], spans
             place.machines[machine.id] = machine
     return world
+
+
+def frozen_stores(stores: dict[str, SimulatedStore]) -> dict[str, Any]:  # JSON
+    """Return what the databases hold."""
+    return {
+        name: {
+            "migrations": [plain(each) for each in store.migrations],
+            "held": plain(store.held),
+            "frozen": store.frozen,
+            "backups": {key: plain(held) for key, held in store.backups.items()},
+            "restored": sorted(store.restored),
+        }
+        for name, store in sorted(stores.items())
+    }
+
+
+def thawed_stores(kept: dict[str, Any]) -> dict[str, SimulatedStore]:  # JSON
+    """Return databases that hold the same; there are none in journals of the first schema."""
+    stores = {}
+    for name, parts in kept.get("stores", {}).items():
+        store = SimulatedStore(tuple(SimulatedMigration(**each) for each in parts["migrations"]))
+        store.held, store.frozen = Contents(**parts["held"]), parts["frozen"]
+        store.backups.update({key: Contents(**held) for key, held in parts["backups"].items()})
+        store.restored.update(parts["restored"])
+        stores[name] = store
+    return stores

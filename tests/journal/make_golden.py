@@ -25,6 +25,7 @@ from fairdeploy.journal.database import FORMAT
 from fairdeploy.model import (
     SCHEMA,
     CheckResult,
+    ErrorRate,
     Intended,
     Job,
     RunJob,
@@ -33,15 +34,15 @@ from fairdeploy.model import (
     Undoing,
     Verdict,
 )
-from fairdeploy.strategies import Approved, BlueGreen, Canary, Rolling
+from fairdeploy.strategies import Approved, BlueGreen, Canary, Delegated, Migrated, Rolling
 from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.conformance import _written
-from fairdeploy.testing.simulation import Behaviour, World
-from tests.engine.simulated import BUSY, ONE, SHOP, TWO, House, Life, live, virtually
-from tests.journal.golden_worlds import frozen, thawed
+from fairdeploy.testing.simulation import Behaviour, SimulatedMigration, SimulatedStore, World
+from tests.engine.simulated import BUSY, ONE, SHOP, TWO, WORKER, House, Life, live, virtually
+from tests.journal.golden_worlds import frozen, frozen_stores, thawed, thawed_stores
 
 if TYPE_CHECKING:
-    from fairdeploy.model import Event
+    from fairdeploy.model import Event, MigrationClass, Target
     from fairdeploy.protocols import RolloutInfo, Strategy
 
 FOLDER = Path(__file__).parent / "golden" / f"schema-{SCHEMA}"
@@ -62,13 +63,18 @@ class Story:
     smoke: Verdict = Verdict.PASS
     first: Callable[[Deployer], Awaitable[object]] | None = None
     """What another program did before, until it died with its first effect."""
+    store: SimulatedStore | None = None
+    """A database; made anew for each program."""
+    target: Target = SHOP
 
 
-def deploying(strategy: Strategy, *, job: bool = False) -> Callable[[Deployer], Awaitable[object]]:
+def deploying(
+    strategy: Strategy, *, job: bool = False, target: Target = SHOP
+) -> Callable[[Deployer], Awaitable[object]]:
     """Return the deed of deploying the second release, with a job before its first traffic if wanted."""
 
     async def deed(deployer: Deployer) -> None:
-        plan = await deployer.plan(SHOP, TWO, strategy)
+        plan = await deployer.plan(target, TWO, strategy)
         if job:
             first = next(number for number, step in enumerate(plan.steps) if isinstance(step, Shift))
             step = RunJob("job", target=SHOP.id, revision=TWO.revision, job=Job("seed", command=["seed"]))
@@ -78,6 +84,17 @@ def deploying(strategy: Strategy, *, job: bool = False) -> Callable[[Deployer], 
                 await rollout.result()
 
     return deed
+
+
+def _migrated(change: MigrationClass, *, read_only: bool = False, backup: bool | None = None) -> Strategy:
+    watched = BlueGreen(
+        watch=1, keep_warm=0, preview_header=None, analysis=[ErrorRate(max_percent=5, min_requests=10)]
+    )
+    return Migrated(watched, database="shop", to="2", change=change, read_only=read_only, backup=backup)
+
+
+def _store(change: MigrationClass) -> SimulatedStore:
+    return SimulatedStore((SimulatedMigration("1"), SimulatedMigration("2", change=change)))
 
 
 STORIES = {
@@ -93,6 +110,24 @@ STORIES = {
     "overslept": Story(deploying(Approved(BlueGreen(watch=1, keep_warm=0), timeout=5, then="continue"))),
     "approved": Story(deploying(Approved(BlueGreen(watch=1, keep_warm=0), timeout=60))),
     "job": Story(deploying(BlueGreen(watch=1, keep_warm=0), job=True)),
+    "reversible, bad": Story(
+        deploying(_migrated("reversible", read_only=True)),
+        Behaviour(error_share=0.5),
+        store=_store("reversible"),
+    ),
+    "destructive, bad": Story(
+        deploying(_migrated("destructive")), Behaviour(error_share=0.5), store=_store("destructive")
+    ),
+    "read only": Story(
+        deploying(_migrated("additive", read_only=True, backup=True)), store=_store("additive")
+    ),
+    "broken backup": Story(
+        deploying(_migrated("additive", backup=True)), store=replace(_store("additive"), broken=True)
+    ),
+    "delegated": Story(deploying(Delegated(watch=2), target=WORKER), target=WORKER),
+    "delegated, not there": Story(
+        deploying(Delegated(ready_deadline=2), target=WORKER), Behaviour(ready=False), target=WORKER
+    ),
     "bad job": Story(deploying(BlueGreen(watch=1, keep_warm=0), job=True), Behaviour(job_codes={"seed": 1})),
 }
 
@@ -106,7 +141,7 @@ def place_of(info: RolloutInfo, events: tuple[Event, ...], where: str) -> set[tu
         last = next((r.undo for r in reversed(records) if isinstance(r, Intended) and r.undo), None)
         kinds = {steps[turned].kind} if turned in steps else set[str]()
         return {(kind, "undo") for kind in kinds | ({last.kind} if last is not None else set())}
-    acted = where.startswith(("after backend", "after router"))
+    acted = where.startswith(("after backend", "after router", "after database"))
     places: set[tuple[str, str]] = set()
     match records[-1]:
         case Intended(step=step) if step in steps:
@@ -125,8 +160,11 @@ async def died(story: Story, boundary: int) -> tuple[House, str] | None:
     async def smoke(_subject: object, /) -> CheckResult:
         return CheckResult(story.smoke)
 
-    house = House(World(behaviours, demand=BUSY, check_seconds=0.01))
-    await house.standing(ONE)
+    stores = {"shop": replace(story.store)} if story.store is not None else {}
+    for store in stores.values():
+        store.backups, store.restored = {}, set()
+    house = House(World(behaviours, demand=BUSY, check_seconds=0.01), stores=stores)
+    await house.standing(ONE, target=story.target)
     house.checks["smoke"] = smoke
     if story.first is not None:
         await live(house, Life(_FIRST_EFFECT), story.first)
@@ -140,7 +178,8 @@ async def kept(house: House) -> list[str]:
     info = (await house.backend.journal.rollouts())[-1]
     first = (await house.backend.journal.rollouts())[0]
     lines = [line async for line in export(house.backend.journal)]
-    text = "\n".join([json.dumps(frozen(house.world), sort_keys=True), *lines])
+    there = {**frozen(house.world), "stores": frozen_stores(house.stores)}
+    text = "\n".join([json.dumps(there, sort_keys=True), *lines])
     for name, neutral in ((info.id, "golden"), (first.id, "first"), (info.holder, HOLDER)):
         text = text.replace(json.dumps(name)[1:-1], neutral)
     return text.split("\n")
@@ -148,13 +187,16 @@ async def kept(house: House) -> list[str]:
 
 async def end_of(lines: list[str]) -> dict[str, Any]:  # JSON
     """Recover a golden journal, and return how it ended."""
-    house = House(thawed(json.loads(lines[0])))
+    there = json.loads(lines[0])
+    house = House(thawed(there), stores=thawed_stores(there))
     journal = house.backend.journal
     assert isinstance(journal, MemoryJournal)
     await fill(journal, lines[1:])
     (result,) = await house.another().recover()
     house.unharmed()
-    return {"outcome": str(result.outcome), "stable": house.stable()}
+    databases = {name: [store.version, store.frozen] for name, store in house.stores.items()}
+    (target,) = (base.target for base in (await journal.rollouts())[-1].plan.bases)
+    return {"outcome": str(result.outcome), "stable": house.stable(target), "databases": databases}
 
 
 def main() -> None:

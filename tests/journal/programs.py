@@ -120,10 +120,9 @@ async def way(to: int) -> AsyncIterator[Way]:
         count = iter(range(1_000_000))
 
         async def take(here: SocketStream) -> None:
-            if made.shut:
-                await here.aclose()
-                return
-            await made.carry(next(count), here, await anyio.connect_tcp("127.0.0.1", to))
+            async with here:
+                if not made.shut:
+                    await made.carry(next(count), here, await anyio.connect_tcp("127.0.0.1", to))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, take)

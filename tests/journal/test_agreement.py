@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from fairdeploy.errors import FairdeployError
 from fairdeploy.journal import MemoryJournal, SQLiteJournal, export, fill
 from fairdeploy.journal.postgres import PostgresJournal
-from fairdeploy.model import Command, Parked, Progressed, Record, Settled
+from fairdeploy.model import Command, Noted, Parked, Progressed, Record, Settled, Unfenced
 from fairdeploy.protocols import Archive, Journal
 from tests.journal.conftest import SetClock
 from tests.journal.plans import OLD, due, ended, plan
@@ -136,9 +136,17 @@ class Agreement(RuleBasedStateMachine):
 
     @rule(
         rollout=ROLLOUTS,
-        record=st.sampled_from([Command(verb="pause"), Settled(step=f"due:{OLD}"), Settled(step="x")]),
+        record=st.sampled_from(
+            [
+                Command(verb="pause"),
+                Settled(step=f"due:{OLD}"),
+                Settled(step="x"),
+                Noted(topic="hold"),
+                Settled(step="due:shop/production:hold"),
+            ]
+        ),
     )
-    def send(self, rollout: str, record: Command | Settled) -> None:
+    def send(self, rollout: str, record: Unfenced) -> None:
         """Send without a lease."""
         self.ask(lambda journal: journal.send(rollout, record))
 

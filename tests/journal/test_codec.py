@@ -14,11 +14,13 @@ from fairdeploy.model import (
     Base,
     Began,
     Command,
+    DeploymentState,
     Due,
     Ended,
     Held,
     Intended,
     Judged,
+    Noted,
     Outcome,
     Parked,
     Paused,
@@ -61,6 +63,12 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(Undoing, outcome=st.just("aborted"), reason=TEXTS, evidence=st.tuples(TEXTS, TEXTS)),
     st.builds(Due, target=TEXTS, revision=TEXTS, at_ms=st.integers(0, 2**60)),
     st.builds(
+        Noted,
+        topic=st.just("state"),
+        message=TEXTS,
+        state=st.builds(DeploymentState, TEXTS, at_ms=st.integers(0, 2**60)),
+    ),
+    st.builds(
         Ended,
         result=st.builds(
             RolloutResult,
@@ -81,7 +89,7 @@ def test_every_record_comes_back_equal(record: Record) -> None:
 def test_every_kind_of_record_is_tried() -> None:
     """The test above leaves no kind out."""
     tried = {Began, TookOver, Intended, Settled, Retried, Progressed, Judged, Held, Released, Command}
-    tried |= {Paused, Resumed, Parked, Undoing, Due, Ended}
+    tried |= {Paused, Resumed, Parked, Undoing, Due, Noted, Ended}
     union = get_args(Record)[0]
 
     assert set(get_args(union)) == tried

@@ -13,19 +13,20 @@ import pytest
 
 from fairdeploy.journal import MemoryJournal, SQLiteJournal, export, fill
 from fairdeploy.model import Intended, Plan, Record, Step
-from tests.engine.simulated import SHOP, House, virtually
-from tests.journal.golden_worlds import thawed
+from tests.engine.simulated import House, virtually
+from tests.journal.golden_worlds import thawed, thawed_stores
 from tests.journal.make_golden import PLACES
 
 if TYPE_CHECKING:
-    from fairdeploy.model import RolloutResult
+    from fairdeploy.model import RolloutResult, Target
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(path for path in GOLDEN.glob("schema-*/*-*.jsonl"))
 KINDS = {kind.__dataclass_fields__["kind"].default for kind in get_args(get_args(Step)[0])}
 RECORDS = {kind.__dataclass_fields__["kind"].default for kind in get_args(get_args(Record)[0])}
 NEVER = {("promote", "undo")} | {(kind, "acted") for kind in ("verify", "bake", "await")}
-"""There is no way back behind a promotion, and these steps have no effects."""
+NEVER |= {("restore", place) for place in ("intended", "acted", "done")}
+"""There is no way back behind a promotion, these steps have no effects, and a restore is a way back."""
 
 
 def name(path: Path) -> str:
@@ -58,21 +59,24 @@ def test_it_is_recovered_to_the_end_that_it_says(path: Path) -> None:
     header, kept, *lines = _lines(path)
     end = json.loads(header)
 
-    async def story() -> tuple[House, RolloutResult, bool]:
-        house = House(thawed(json.loads(kept)))
+    async def story() -> tuple[House, RolloutResult, bool, Target]:
+        there = json.loads(kept)
+        house = House(thawed(there), stores=thawed_stores(there))
         journal = house.backend.journal
         assert isinstance(journal, MemoryJournal)
         await fill(journal, lines)
         promoting = await _promoting(journal)
         (result,) = await house.another().recover()
         house.unharmed()
-        return house, result, promoting
+        return house, result, promoting, (await journal.rollouts())[-1].plan.bases[0].target
 
-    house, result, promoting = virtually(story)
+    house, result, promoting, target = virtually(story)
     assert result.outcome == end["outcome"]
     assert result.promoted is promoting
-    assert house.stable() == end["stable"]
-    assert house.counts() == {end["stable"]: SHOP.replicas}
+    assert house.stable(target) == end["stable"]
+    assert house.counts(target) == {end["stable"]: target.replicas}
+    for name, (version, frozen) in end.get("databases", {}).items():
+        assert (house.stores[name].version, house.stores[name].frozen) == (version, frozen)
 
 
 async def _promoting(journal: MemoryJournal) -> bool:

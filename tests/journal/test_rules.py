@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
@@ -246,6 +247,18 @@ async def test_a_rollout_is_unfinished_until_nothing_is_due(opened: Opened) -> N
     assert seen == [(due(), due("2.0-b")), (due("2.0-b"),)]
     assert left == ()
     assert [info.id for info in every] == ["r1"]
+
+
+async def test_what_is_due_is_due_once_and_by_the_last_word(opened: Opened) -> None:
+    """A step that is taken again after a crash says anew until when; one end ends it, and not before."""
+    later = replace(due(), at_ms=due().at_ms + 60_000)
+    async with opened() as journal:
+        lease = await journal.begin("r1", plan(), "me", 1_000)
+        await journal.append(lease, due())
+        await journal.append(lease, later, ended("r1"), end=True)
+        (info,) = await journal.rollouts(unfinished=True)
+
+    assert info.due == (later,)
 
 
 async def test_parking_gives_the_lease_up_at_once(opened: Opened) -> None:

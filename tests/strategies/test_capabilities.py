@@ -95,3 +95,13 @@ def test_what_is_missing_is_named_with_a_remedy(plan: Plan, capability: Capabili
 def test_what_is_there_is_accepted() -> None:
     """With every capability nothing is refused."""
     refuse_unsupported(PLAN, EVERYTHING)
+
+
+def test_a_router_that_cannot_share_moves_everything_at_once() -> None:
+    """Blue-green needs no shares between nothing and all; a canary does, and is refused before anything moves."""
+    able = frozenset({Capability.REVISIONS, Capability.REPLICAS, Capability.SWITCHES})
+    plan = BlueGreen(analysis=(), preview_header=None).plan(NEW, target(), deployed(), able)
+    refuse_unsupported(plan, able)
+    shared = Canary(analysis=()).plan(NEW, target(), deployed(), able | {Capability.WEIGHTS})
+    with pytest.raises(UnsupportedCapability, match="'weights'"):
+        refuse_unsupported(shared, able)

@@ -94,6 +94,8 @@ def test_verbs_need_something_deployed() -> None:
 
 
 def test_going_back_is_refused_where_it_cannot_be_done() -> None:
-    """A backend that holds one revision cannot bring the earlier one up beside it."""
+    """A backend that holds one revision cannot bring the earlier one up beside it, unless its platform does it."""
+    alone = EVERYTHING - {Capability.REVISIONS}
     with pytest.raises(UnsupportedCapability, match="'revisions'"):
-        rollback_plan(target(), deployed(), NEW, capabilities=EVERYTHING - {Capability.REVISIONS})
+        rollback_plan(target(), deployed(), NEW, capabilities=alone - {Capability.DELEGATED})
+    assert rollback_plan(target(), deployed(), NEW, capabilities=alone).steps[0].kind == "delegate"

@@ -38,10 +38,11 @@ class Leave:
 
     Args:
         why: ``detached``: parked for others to go on with; ``gone``: left as if this process had died;
-            ``fenced``: others already act; ``ended``: there is nothing left to do.
+            ``handed``: its next step is for whoever is handed the lease; ``fenced``: others already act;
+            ``ended``: there is nothing left to do.
     """
 
-    why: Literal["detached", "gone", "fenced", "ended"]
+    why: Literal["detached", "gone", "handed", "fenced", "ended"]
 
 
 class Stopped(Exception):
@@ -52,7 +53,8 @@ class Stopped(Exception):
 class Control:
     """The shared state. Every change wakes everybody who waits.
 
-    ``era`` is even while the split stands still and odd while it changes; no two times share one.
+    ``era`` is even while the split stands still and odd while it changes; no two times share one. ``obeyed`` is the
+    position in the journal up to which commands have been obeyed.
     """
 
     def __init__(self) -> None:
@@ -61,6 +63,7 @@ class Control:
         self.paused = False
         self.full = False
         self.skips = 0
+        self.obeyed = 0
         self.holds: dict[str, str] = {}
         self.settled: set[str] = set()
         self.shifts = 0

@@ -326,14 +326,14 @@ def _adds_to_stable(situation: Situation) -> bool:
 
 
 _ZERO_READS_MS = 200
-"""How long nothing may be in flight before that is believed: a request waiting for its
-retry is in none of Envoy's gauges for a moment."""
+"""How long nothing may be in flight before that is believed: a request on its retry is in no gauge of Envoy's."""
 
 
 def _emptied(step: Drain, leaving: tuple[Instance, ...], seen: Seen) -> Decision:
-    if not leaving or seen.traffic is None:
+    busy = (*(instance.id for instance in leaving), *seen.unlisted)
+    if not busy or seen.traffic is None:
         return Done("nothing in flight")
-    count = seen.in_flight(tuple(instance.id for instance in leaving))
+    count = seen.in_flight(busy)
     if count is None:
         return Wait("in flight unknown: waiting by the clock", step.requests_ms)
     if count == 0:

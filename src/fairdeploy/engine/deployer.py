@@ -10,34 +10,40 @@ from fairdeploy.analysis import with_power
 from fairdeploy.engine.beginning import begun
 from fairdeploy.engine.desk import Desk
 from fairdeploy.engine.ends import failure
+from fairdeploy.engine.going_back import aborted, gone_back
+from fairdeploy.engine.holds import refuse_on_hold
 from fairdeploy.engine.hosting import OnExit, hosted
-from fairdeploy.engine.lease import OnConflict, make_way, outcome, refuse_unknown
+from fairdeploy.engine.lease import OnConflict, make_way, refuse_unknown
 from fairdeploy.engine.place import place_of, standing
-from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, releases_of, sealed
+from fairdeploy.engine.planning import completed, known_releases, observed, refuse_unfit, sealed
 from fairdeploy.engine.recoverer import recover_all, recover_one
 from fairdeploy.engine.rollout import Rollout
 from fairdeploy.engine.status import Status
 from fairdeploy.engine.validating import refuse_invalid
-from fairdeploy.engine.verb import carry, through
-from fairdeploy.engine.versions import previous_verified
+from fairdeploy.engine.verb import carry, found, restart, through
 from fairdeploy.errors import (
     DeploymentError,
     InvalidInput,
-    Refused,
-    RollbackError,
     StalePlan,
-    UnknownRollout,
 )
 from fairdeploy.journal import SystemClock
-from fairdeploy.model import Outcome, RolloutId, RolloutResult, Target
+from fairdeploy.model import RolloutId, RolloutResult, Target
 from fairdeploy.model._check import flag, milliseconds
-from fairdeploy.strategies import restart_plan, rollback_plan, scale_plan
+from fairdeploy.strategies import contract_plan, scale_plan
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from fairdeploy.model import Check, Plan, Release
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource, RolloutInfo, Strategy
+    from fairdeploy.protocols import (
+        Backend,
+        Clock,
+        Database,
+        HealthCheck,
+        MetricSource,
+        RolloutInfo,
+        Strategy,
+    )
 
 __all__ = ["Deployer"]
 
@@ -55,6 +61,7 @@ class Deployer:
         checks: Checks that every plan gets, by name: values such as `HTTPCheck`, which travel
             in the plan, or any async callable, which is bound by its name.
         sources: Of metrics, by the names that `BoundSource` gives them.
+        databases: By the names that `Migrated` and the steps on databases give them.
         clock: Time; another one only in tests.
         lease: Time to live of a lease, a ``timedelta`` or seconds, at least 1 second. A dead
             program's rollout on another machine can be recovered after it.
@@ -74,6 +81,7 @@ class Deployer:
         *,
         checks: Mapping[str, Check | HealthCheck] | None = None,
         sources: Mapping[str, MetricSource] | None = None,
+        databases: Mapping[str, Database] | None = None,
         clock: Clock | None = None,
         lease: timedelta | float = 15.0,
         validate: bool = True,
@@ -88,6 +96,7 @@ class Deployer:
             backends=backends,
             checks=dict(checks or {}),
             sources=dict(sources or {}),
+            databases=dict(databases or {}),
             clock=clock or SystemClock(),
             ttl_ms=milliseconds(lease, "lease", low=1_000),
         )
@@ -126,7 +135,9 @@ class Deployer:
         if requests_per_second is not None:
             plan = with_power(plan, requests_per_second=requests_per_second)
         desk = self._desk
-        return await completed(plan, backend=place, name=name, checks=desk.checks, sources=desk.sources)
+        return await completed(
+            plan, backend=place, name=name, checks=desk.checks, sources=desk.sources, databases=desk.databases
+        )
 
     # Running.
 
@@ -190,6 +201,7 @@ class Deployer:
             Refused: As `plan` and `run` do, before anything has changed.
         """
         _, place = place_of(self._desk, target, backend)
+        await refuse_on_hold(place.journal, target.id)
         while True:
             await make_way(place.journal, (target.id,), on_conflict, self._recover)
             plan = await self.plan(target, release, strategy, backend=backend)
@@ -227,17 +239,41 @@ class Deployer:
             Refused: If the journal does not know the release.
             DeploymentError: If it could not be done.
         """
+        return await restart(self._desk, target, backend)
+
+    async def contract(
+        self, target: Target, database: str, to: str, *, backup: bool = True, backend: str | None = None
+    ) -> RolloutResult:
+        """Migrate a database to what older revisions cannot live with: it ends the rollback window.
+
+        Args:
+            target: Where; its stable revision is the one to live with it.
+            database: Its name in ``databases``.
+            to: The version.
+            backup: Whether a backup is taken and proved first.
+            backend: Name of the backend, if there are several.
+
+        Raises:
+            UnknownTarget: If nothing is deployed there.
+            Refused: If it is done already, or the database is frozen.
+            Unbound: If the database is not given.
+            DeploymentError: If it could not be done; from its promotion on nobody goes back all the same.
+        """
         name, place, now = await standing(self._desk, target, backend)
         release = (await known_releases(place.journal, target)).get(str(now.stable))
-        if release is None:
-            msg = f"the release of {now.stable!r} at {target.id!r} is in no plan of this journal: deploy it instead"
-            raise Refused(msg)
-        return await carry(self._desk, restart_plan(target, now, release), name)
+        plan = contract_plan(target, now, database=database, to=to, backup=backup, release=release)
+        return await carry(self._desk, plan, name)
 
     # Going back.
 
     async def rollback(
-        self, target: Target, *, to: str | None = None, reason: str = "", backend: str | None = None
+        self,
+        target: Target,
+        *,
+        to: str | None = None,
+        reason: str = "",
+        backend: str | None = None,
+        verify: bool = False,
     ) -> RolloutResult:
         """Go back to a verified revision: at once if it is still warm, else it is started first.
 
@@ -249,29 +285,13 @@ class Deployer:
             to: A version or revision id; ``None``: the last verified one before the present.
             reason: For the record.
             backend: Name of the backend, if there are several.
+            verify: Ask the deployer's checks of the earlier revision's instances before they get traffic.
 
         Raises:
             RollbackError: If there is nothing to go back to, or it could not be reached.
             UnknownTarget: If nothing is deployed there.
         """
-        if to is None:
-            aborted = await self.abort(target, reason=reason or "rollback", backend=backend)
-            if aborted is not None and aborted.outcome is Outcome.NEEDS_ATTENTION:
-                raise RollbackError(f"rollback of {target.id!r} did not reach its end: {aborted}")
-            if aborted is not None and not aborted.promoted:
-                return aborted
-        _, place = place_of(self._desk, target, backend)
-        await make_way(place.journal, (target.id,), "supersede", self._recover)
-        name, place, now = await standing(self._desk, target, backend)
-        infos = await place.journal.rollouts(target.id)
-        revision = previous_verified(target.id, infos, now.stable, to)
-        release = releases_of(infos)[revision]
-        plan = rollback_plan(target, now, release, capabilities=place.capabilities)
-        plan = await completed(plan, backend=place, name=name, checks={})
-        result = await through(self._desk, plan)
-        if result.promoted:
-            return result
-        raise RollbackError(f"rollback of {target.id!r} to {revision!r} failed: {result}")
+        return await gone_back(self._desk, target, to=to, reason=reason, backend=backend, verify=verify)
 
     async def abort(
         self, target: Target, *, reason: str = "", backend: str | None = None
@@ -283,16 +303,7 @@ class Deployer:
         Raises:
             JournalError: If the journal cannot be read or written.
         """
-        _, place = place_of(self._desk, target, backend)
-        for info in await place.journal.rollouts(target.id, unfinished=True):
-            if not info.open:
-                continue
-            try:
-                await Rollout(info.id, info.plan, place.journal).abort(reason)
-            except Refused:  # it has just ended by itself
-                return None
-            return await outcome(place.journal, info, self._recover)
-        return None
+        return await aborted(self._desk, target, reason=reason, backend=backend)
 
     # From any process.
 
@@ -302,19 +313,14 @@ class Deployer:
         Raises:
             UnknownRollout: If no journal holds it.
         """
-        for journal in self._desk.journals():
-            for info in await journal.rollouts():
-                if info.id == rollout_id:
-                    return Rollout(info.id, info.plan, journal)
-        msg = f"no journal of this Deployer holds a rollout {rollout_id!r}: see history(target) for those there are"
-        raise UnknownRollout(msg)
+        return await found(self._desk, rollout_id)
 
     async def recover(self) -> tuple[RolloutResult, ...]:
         """Bring what dead programs left to one of its ends, and end warm windows that are over.
 
         A rollout whose promotion was intended goes forward, any other back to its base (or
         on, if its plan says ``on_crash="resume"``). Rollouts that somebody drives, or that are
-        parked, are left alone.
+        parked, are left alone. A journal that is busy is tried again for 30 s.
 
         Raises:
             Unbound: If one must go forward and a check that it needs is not given.

@@ -15,7 +15,7 @@ from fairdeploy.errors import InvalidInput
 
 if TYPE_CHECKING:
     from fairdeploy.model import Base, Check, Deployment, Event, Plan
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, Journal, Lease, MetricSource
+    from fairdeploy.protocols import Backend, Clock, Database, HealthCheck, Journal, Lease, MetricSource
 
 __all__ = ["Desk"]
 
@@ -29,6 +29,7 @@ class Desk:
         backends: By name; at least one.
         checks: Data or callables by name.
         sources: Of metrics, by name.
+        databases: By name.
         clock: For leases and waits.
         ttl_ms: Time to live of a lease.
     """
@@ -36,6 +37,7 @@ class Desk:
     backends: Mapping[str, Backend]
     checks: Mapping[str, Check | HealthCheck] = field(default_factory=dict)
     sources: Mapping[str, MetricSource] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
     clock: Clock
     ttl_ms: int
 
@@ -87,4 +89,5 @@ class Desk:
             clock=self.clock,
             checks=callables(self.checks),
             sources=self.sources,
+            databases=self.databases,
         )

@@ -77,6 +77,8 @@ async def failure(journal: Journal, plan: Plan, result: RolloutResult) -> str:
     """
     share = share_percent(History.of(plan, await journal.read(result.rollout)), plan.bases[0])
     where = f"at {share:g}%" if share else "before it got traffic"
+    if any(step.kind == "delegate" for step in plan.steps):
+        where = "in the hands of the platform"
     return f"{plan.strategy} failed {where}: {result}"
 
 

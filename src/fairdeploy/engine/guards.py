@@ -29,6 +29,8 @@ _LONGEST_LOOK = 60.0
 """Seconds after which a check without a deadline of its own is given up as an ``error``."""
 _LONGEST_CLOSE = 5.0
 """Seconds that a change of the split waits for the last look before it; what is not counted by then is not judged."""
+_RETOLD = 60.0
+"""Seconds after which a comparison's evidence is journaled though its verdict stays: a crash costs no more of it."""
 
 
 async def closed(watches: Sequence[Watch]) -> tuple[tuple[str, str], ...]:
@@ -49,6 +51,7 @@ class Watch:
     memory: Batches | Window | None = None
     failures: int = 0
     judged: tuple[Verdict, Action] | None = None
+    judged_at: float = 0.0
     looked_at_shifts: int = -1
     held_since: float | None = None
     held: float = 0.0
@@ -70,6 +73,10 @@ class Watch:
         if is_threshold(self.guard.check):
             self.memory = Window(self.guard.check, self.guard)
         self.held, self.exhausted, self.failures = known.held_ms / 1000, known.exhausted, known.failures
+        before = self.run.history.verdicts.get(self.guard.id)
+        if before is not None and self.run.stepwise:
+            # Told already: a pause that followed from it is not asked for once more at each step.
+            self.judged, self.judged_at = (before.verdict, before.action), self._now()
 
     def state(self) -> str:
         """Return what the guard knows, for the journal."""
@@ -179,8 +186,8 @@ class Watch:
         action = self._action(result, shared=shared)
         new = (result.verdict, action) != self.judged
         # At the last look a comparison tells where it stands: what is promoted is promoted by that.
-        if new or (tell and isinstance(self.memory, Batches)):
-            self.judged = (result.verdict, action)
+        if new or (isinstance(self.memory, Batches) and (tell or self._now() - self.judged_at >= _RETOLD)):
+            self.judged, self.judged_at = (result.verdict, action), self._now()
             await self.run.record(
                 Judged(
                     guard=self.guard.id,

@@ -9,12 +9,14 @@ from typing import final
 from fairdeploy.model import (
     Began,
     Command,
+    DatabaseStep,
     Due,
     Ended,
     Event,
     Held,
     Intended,
     Judged,
+    Noted,
     Parked,
     Paused,
     Plan,
@@ -34,7 +36,11 @@ from fairdeploy.model import (
     Verdict,
 )
 
-__all__ = ["History"]
+__all__ = ["AS_BEFORE", "GIVEN_UP", "History"]
+
+GIVEN_UP = "given up: "
+"""What the record of a step begins with that could not be done, and that others did not wait for."""
+AS_BEFORE = f"{GIVEN_UP}as was an earlier step on this database"
 
 
 @final
@@ -50,8 +56,10 @@ class History:
     began_ms: int = 0
     intended: list[str] = field(default_factory=list)
     settled: set[str] = field(default_factory=set)
+    details: dict[str, str] = field(default_factory=dict)
     undone: list[Step] = field(default_factory=list)
     undo_settled: set[str] = field(default_factory=set)
+    undo_details: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, Judged] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
@@ -95,7 +103,7 @@ class History:
             case TookOver():
                 self.taken_over = True
             case _:
-                _told: Began | Retried | Progressed | Held | Released | Command = record
+                _told: Began | Retried | Progressed | Held | Released | Command | Noted = record
 
     def _judged(self, record: Judged) -> None:
         self.verdicts[record.guard] = record
@@ -116,8 +124,10 @@ class History:
                 self.undone += [record.undo] if record.undo is not None else []
             case Settled(phase="do"):
                 self.settled.add(record.step)
+                self.details[record.step] = record.detail
             case Settled():
                 self.undo_settled.add(record.step)
+                self.undo_details[record.step] = record.detail
 
     @property
     def promoting(self) -> bool:
@@ -136,6 +146,18 @@ class History:
             else:
                 targets.add(step.target)
         return frozenset(targets)
+
+    @property
+    def given_up(self) -> dict[str, str]:
+        """Databases on which a step was given up after the promotion, and why."""
+        steps = (self.plan.step(step_id) for step_id in self.settled)
+        return {
+            step.database: detail.removeprefix(GIVEN_UP)
+            for step in steps
+            if isinstance(step, DatabaseStep)
+            and (detail := self.details[step.id]).startswith(GIVEN_UP)
+            and detail != AS_BEFORE
+        }
 
     @property
     def left(self) -> tuple[Step, ...]:

@@ -37,7 +37,6 @@ async def hosted(
     Raises:
         JournalError: If the journal could not be written to the end.
     """
-    done = anyio.Event()
     trouble: list[FairdeployError] = []
 
     async def shielded() -> None:
@@ -49,7 +48,7 @@ async def hosted(
                 # Nobody drives it any more: a body that waits for its end would wait for ever.
                 tasks.cancel_scope.cancel()
             finally:
-                done.set()
+                run.over.set()
                 feed_of(journal).wake()
 
     left: BaseException | None = None
@@ -64,7 +63,7 @@ async def hosted(
         if (stop := _why_stop(on_exit, left)) is not None:
             run.control.stop(stop)
         with anyio.CancelScope(shield=True):
-            await done.wait()
+            await run.over.wait()
         if trouble and isinstance(left, anyio.get_cancelled_exc_class()):
             raise left  # to the scope that was cancelled above
     if trouble and (left is None or isinstance(left, anyio.get_cancelled_exc_class())):

@@ -47,14 +47,16 @@ def refuse_unknown(word: str, words: object, what: str) -> None:
         raise InvalidInput(msg)
 
 
-async def begin(journal: Journal, plan: Plan, clock: Clock, ttl_ms: int) -> Lease:
-    """Take the lease and record the plan.
+async def begin(
+    journal: Journal, plan: Plan, clock: Clock, ttl_ms: int, *, holder: str | None = None
+) -> Lease:
+    """Take the lease, for this process unless another holder is named, and record the plan.
 
     Raises:
         LeaseHeld: If another rollout has one of the targets.
         JournalError: If it cannot be written.
     """
-    return await journal.begin(new_rollout_id(clock), plan, this_holder(), ttl_ms)
+    return await journal.begin(new_rollout_id(clock), plan, holder or this_holder(), ttl_ms)
 
 
 async def make_way(

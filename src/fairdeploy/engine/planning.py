@@ -8,14 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fairdeploy.engine.database_planning import refuse_unbound_databases, with_databases
 from fairdeploy.engine.sources import bound, configured
 from fairdeploy.engine.world import look
-from fairdeploy.errors import InvalidInput, StalePlan, Unbound
+from fairdeploy.errors import InvalidInput, Refused, StalePlan, Unbound
 from fairdeploy.model import (
     Base,
     BoundCheck,
     BoundSource,
     Check,
+    Delegate,
     Deployment,
     Plan,
     Release,
@@ -30,7 +32,15 @@ from fairdeploy.protocols import Preflight
 from fairdeploy.strategies import refuse_unsupported, with_checks
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Backend, HealthCheck, Journal, MetricSource, RolloutInfo, Strategy
+    from fairdeploy.protocols import (
+        Backend,
+        Database,
+        HealthCheck,
+        Journal,
+        MetricSource,
+        RolloutInfo,
+        Strategy,
+    )
 
 __all__ = [
     "callables",
@@ -94,6 +104,7 @@ async def completed(
     name: str,
     checks: Mapping[str, Check | HealthCheck],
     sources: Mapping[str, MetricSource] | None = None,
+    databases: Mapping[str, Database] | None = None,
 ) -> Plan:
     """Return a strategy's plan with the deployer's checks and every release that the way back may need.
 
@@ -101,7 +112,10 @@ async def completed(
         UnsupportedCapability: If the backend cannot do what the plan needs.
         StartError: If a release that it starts cannot be started at all.
         InvalidInput: If a target cannot be served.
-        Refused: If a target cannot be served now.
+        Refused: If a target cannot be served now, a database cannot be migrated now, or a step would scale a revision
+            whose release is not known.
+        Unbound: If a database that it names is not given.
+        DatabaseError: If a database cannot be looked at.
         JournalError: If earlier plans cannot be read.
     """
     data = {key: check if is_data(check) else BoundCheck(key) for key, check in checks.items()}
@@ -115,15 +129,27 @@ async def completed(
             known = await known_releases(backend.journal, base.target)
             releases |= {revision: known[revision] for revision in missing if revision in known}
     plan = replace(plan, releases=releases, bases=tuple(replace(base, backend=name) for base in plan.bases))
+    _refuse_unknown(plan)
     await _check(plan, backend)
-    return plan
+    return await with_databases(plan, databases or {})
+
+
+def _refuse_unknown(plan: Plan) -> None:
+    """Refuse to change the number of what was adopted: its release is nowhere written down."""
+    for step in plan.steps:
+        if isinstance(step, (Start, Scale)) and step.revision not in plan.releases:
+            msg = (
+                f"step {step.id!r} changes the number of instances of {step.revision!r}, which was adopted: neither the "
+                "plan nor the journal holds its release; use BlueGreen or Canary, which bring the new one up beside it"
+            )
+            raise Refused(msg)
 
 
 async def _check(plan: Plan, backend: Backend) -> None:
     """Ask the backend about everything that the plan starts, if it can tell."""
     if not isinstance(backend, Preflight):
         return
-    starts = [step for step in plan.steps if isinstance(step, (Start, Scale))]
+    starts = [step for step in plan.steps if isinstance(step, (Start, Scale, Delegate))]
     for target, revision in dict.fromkeys((step.target, step.revision) for step in starts):
         if revision in plan.releases:
             await backend.check(plan.base(target).target, plan.releases[revision])
@@ -185,13 +211,26 @@ def _configured_sources(plan: Plan, sources: Mapping[str, MetricSource]) -> Plan
 
 
 def refuse_unbound(
-    plan: Plan, checks: Mapping[str, Check | HealthCheck], sources: Mapping[str, MetricSource]
+    plan: Plan,
+    checks: Mapping[str, Check | HealthCheck],
+    sources: Mapping[str, MetricSource],
+    databases: Mapping[str, Database],
+    *,
+    promoting: bool = True,
 ) -> None:
-    """Refuse to go forward without the callables and sources that the plan names.
+    """Refuse to go forward without the callables, sources and databases that the plan names.
+
+    Args:
+        plan: The plan.
+        checks: What is given.
+        sources: Likewise.
+        databases: Likewise.
+        promoting: Whether databases that only what follows the promotion names count; see `refuse_unbound_databases`.
 
     Raises:
-        Unbound: If one is missing, or a source is configured otherwise.
+        Unbound: If one is missing, or a source or database is configured otherwise.
     """
+    refuse_unbound_databases(plan, databases, promoting=promoting)
     for guard in plan.guards:
         if isinstance(guard.source, BoundSource):
             bound(guard.source, sources)

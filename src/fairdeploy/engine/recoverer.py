@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
@@ -14,13 +15,24 @@ from fairdeploy.engine.hosting import OnLeave, hosted
 from fairdeploy.engine.lease import begin
 from fairdeploy.engine.planning import observed, refuse_unbound
 from fairdeploy.engine.recovery import direction_of, is_left, obeyed_until, retirement
-from fairdeploy.errors import FairdeployError, LeaseHeld, RecordError, UnknownRollout
+from fairdeploy.errors import FairdeployError, JournalError, LeaseHeld, RecordError, UnknownRollout
 from fairdeploy.model import Base, Due, RolloutResult, Settled
 
 if TYPE_CHECKING:
-    from fairdeploy.protocols import Journal, RolloutInfo
+    from collections.abc import Sequence
 
-__all__ = ["end_windows", "recover_all", "recover_one", "sweep"]
+    from fairdeploy.engine.run import Run
+    from fairdeploy.engine.runner import Direction
+    from fairdeploy.model import Event
+    from fairdeploy.protocols import Journal, Lease, RolloutInfo
+
+__all__ = ["end_windows", "recover_all", "recover_one", "sweep", "taken_over"]
+
+_LOG = logging.getLogger("fairdeploy")
+_PATIENCE = 30.0
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 4.0
+"""Seconds between two attempts to take a rollout over: doubled from the one to the other."""
 
 
 async def recover_all(desk: Desk) -> tuple[RolloutResult, ...]:
@@ -68,7 +80,12 @@ def _is_ours(desk: Desk, info: RolloutInfo) -> bool:
 
 
 async def recover_one(
-    desk: Desk, journal: Journal, info: RolloutInfo, *, on_exit: OnLeave = "abort"
+    desk: Desk,
+    journal: Journal,
+    info: RolloutInfo,
+    *,
+    on_exit: OnLeave = "abort",
+    patience: float = _PATIENCE,
 ) -> RolloutResult | None:
     """Recover a rollout if nobody acts for it; return how it ended, or ``None`` if somebody does.
 
@@ -77,6 +94,7 @@ async def recover_one(
         journal: Where the rollout is.
         info: The rollout, as it was seen a moment ago.
         on_exit: What follows if this is cancelled; see `OnLeave`.
+        patience: Seconds for which a journal that cannot be written for now is tried again.
 
     Raises:
         Unbound: If it must go forward and a check that it needs is not given.
@@ -85,21 +103,55 @@ async def recover_one(
     events = await journal.read(info.id)
     if not is_left(info, events, round(desk.clock.wall() * 1000)):
         return None
-    direction = direction_of(info, History.of(info.plan, events), events)
-    if direction == "forward" and not History.of(info.plan, events).promoting:
-        refuse_unbound(info.plan, desk.checks, desk.sources)
-    dead = info.holder if holder_is_dead(info.holder) else None
+    taken = await taken_over(desk, journal, info, events, patience=patience)
+    if taken is None:
+        return None
+    run, direction, since = taken
+    async with hosted(run, journal, on_exit=on_exit, direction=direction, since=since) as rollout:
+        return await rollout.result()
+
+
+async def taken_over(
+    desk: Desk,
+    journal: Journal,
+    info: RolloutInfo,
+    events: Sequence[Event],
+    *,
+    holder: str | None = None,
+    patience: float = _PATIENCE,
+) -> tuple[Run, Direction, int] | None:
+    """Take over what nobody acts for: where it goes, and up to where commands were obeyed; ``None`` if others were faster.
+
+    Raises:
+        Unbound: If it must go forward and a check that it needs is not given.
+        JournalError: If the journal cannot be read or written.
+    """
+    history = History.of(info.plan, events)
+    direction = direction_of(info, history, events)
+    if direction == "forward" and not history.promoting:
+        # Without a database that only follows the promotion the traffic gets where it was to get, and the end says so.
+        refuse_unbound(info.plan, desk.checks, desk.sources, desk.databases, promoting=False)
     try:
-        lease = await journal.take(
-            info.id, this_holder(), desk.ttl_ms, reason="its holder was gone", dead=dead
-        )
+        lease = await _taken(desk, journal, info, holder or this_holder(), patience)
     except (LeaseHeld, UnknownRollout):
         # Somebody else was faster, or it has just ended: then there is nothing left to do here.
         return None
-    since = obeyed_until(events)
-    run = desk.run(info.plan, lease, await journal.read(info.id))
-    async with hosted(run, journal, on_exit=on_exit, direction=direction, since=since) as rollout:
-        return await rollout.result()
+    return desk.run(info.plan, lease, await journal.read(info.id)), direction, obeyed_until(events)
+
+
+async def _taken(desk: Desk, journal: Journal, info: RolloutInfo, holder: str, patience: float) -> Lease:
+    """Take a rollout over, however long the journal is busy: what keeps it busy may be what is to be recovered from."""
+    until, pause = desk.clock.monotonic() + patience, _FIRST_PAUSE
+    while True:
+        dead = info.holder if holder_is_dead(info.holder) else None
+        try:
+            return await journal.take(info.id, holder, desk.ttl_ms, reason="its holder was gone", dead=dead)
+        except JournalError as error:
+            if not error.retryable or desk.clock.monotonic() + pause > until:
+                raise
+            _LOG.warning("rollout %s is not taken over yet: %s", info.id, error)
+        await anyio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 async def sweep(desk: Desk, journal: Journal) -> None:
@@ -122,7 +174,7 @@ async def end_windows(
         JournalError: If the journal cannot be read or written.
     """
     now_ms = desk.clock.wall() * 1000
-    over = [due for due in info.due if due.at_ms <= now_ms]
+    over = [due for due in info.windows if due.at_ms <= now_ms]
     return tuple([due for due in over if await _end_window(desk, journal, info, due, on_exit)])
 
 
@@ -153,5 +205,5 @@ async def _end_window(desk: Desk, journal: Journal, info: RolloutInfo, due: Due,
 async def _kept_longer(journal: Journal, due: Due) -> bool:
     """Whether a later rollout has opened another warm window for the same revision."""
     infos = await journal.rollouts(due.target, unfinished=True)
-    windows = [other for info in infos for other in info.due if other.target == due.target]
+    windows = [other for info in infos for other in info.windows if other.target == due.target]
     return any(other.revision == due.revision and other.at_ms > due.at_ms for other in windows)

@@ -9,7 +9,7 @@ from fairdeploy.engine.control import Control, Stop
 from fairdeploy.engine.history import History
 from fairdeploy.engine.holder import holder_is_dead
 from fairdeploy.engine.waits import seconds_until_open
-from fairdeploy.model import Await, Base, Command, Drain, Due, Event, Parked, Plan, Retire
+from fairdeploy.model import Await, Base, Command, Drain, Due, Event, Noted, Parked, Plan, Retire
 
 if TYPE_CHECKING:
     from fairdeploy.engine.runner import Direction
@@ -47,7 +47,7 @@ def _window_is_open(history: History, now_ms: int) -> bool:
 
 
 _WHILE_PARKED = frozenset(
-    {"command", "judged", "held", "released", "paused", "retried", "progressed", "settled"}
+    {"command", "judged", "held", "released", "paused", "retried", "progressed", "settled", "noted"}
 )
 """Kinds of records that may follow while the wait goes on: commands, guards at work, what was due."""
 
@@ -71,7 +71,7 @@ def obeyed_until(events: Sequence[Event]) -> int:
     parked = _parked(events)
     if parked is not None:
         return parked.seq
-    return max((event.seq for event in events if not isinstance(event.record, Command)), default=0)
+    return max((event.seq for event in events if not isinstance(event.record, Command | Noted)), default=0)
 
 
 def direction_of(info: RolloutInfo, history: History, events: Sequence[Event]) -> Direction:

@@ -99,7 +99,7 @@ def _knowing(open_now: Sequence[RolloutInfo], infos: Sequence[RolloutInfo]) -> s
         for base in info.plan.bases:
             wanted |= {each for each in (base.stable, base.candidate) if each is not None}
             wanted |= set(base.split.shares) if base.split is not None else set()
-        wanted |= {due.revision for due in info.due}
+        wanted |= {due.revision for due in info.windows}
     knowing: set[RolloutId] = set()
     for info in reversed(infos):
         known = wanted & set(info.plan.releases)

@@ -93,16 +93,25 @@ class Rollout:
         """
         await self._send("promote", reason, full=full)
 
-    async def abort(self, reason: str = "") -> None:
+    async def abort(self, reason: str = "", *, hold: bool = False) -> None:
         """Go back to the base. Wait for `result` to know that it is back.
+
+        Args:
+            reason: For the record.
+            hold: Whether nothing new may begin at its targets from now on; see `RollbackManager.release_hold`.
 
         Raises:
             Refused: If it has ended.
         """
-        await self._send("abort", reason)
+        await self._send("abort", reason, hold=hold)
 
     async def _send(
-        self, verb: Literal["pause", "resume", "promote", "abort"], reason: str, *, full: bool = False
+        self,
+        verb: Literal["pause", "resume", "promote", "abort"],
+        reason: str,
+        *,
+        full: bool = False,
+        hold: bool = False,
     ) -> None:
         events = await self._journal.read(self._id)
         for event in events:
@@ -110,7 +119,8 @@ class Rollout:
                 outcome = event.record.result.outcome
                 msg = f"rollout {self._id!r} has ended ({outcome}): there is nothing to {verb}"
                 raise Refused(msg)
-        await self._journal.send(self._id, Command(verb=verb, full=full, reason=reason, by=who()))
+        command = Command(verb=verb, full=full, hold=hold, reason=reason, by=who())
+        await self._journal.send(self._id, command)
         feed_of(self._journal).wake()
 
 

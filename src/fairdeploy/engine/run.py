@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
+import anyio
+
 from fairdeploy.engine.perform import perform
 from fairdeploy.engine.world import Seen, look
 from fairdeploy.model import Base, Deployment, Record, RolloutId, Step, TargetId
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
     from fairdeploy.engine.decide import Effect
     from fairdeploy.engine.history import History
     from fairdeploy.engine.tenure import Tenure
+    from fairdeploy.errors import ConsentRequired
     from fairdeploy.model import Source
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource
+    from fairdeploy.protocols import Backend, Clock, Database, HealthCheck, MetricSource
 
 __all__ = ["Run", "StepFailed"]
 
@@ -43,7 +46,11 @@ class StepFailed(Exception):
 @final
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One rollout in the hands of this process."""
+    """One rollout in the hands of this process.
+
+    ``stepwise``: one step is carried out here, and the next is left to whoever is handed the lease. ``over`` is set once
+    this process acts no more.
+    """
 
     id: RolloutId
     history: History
@@ -53,7 +60,11 @@ class Run:
     clock: Clock
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     sources: Mapping[str, MetricSource] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    asked: list[ConsentRequired] = field(default_factory=list)
     opened: dict[tuple[str, Source], MetricSource] = field(default_factory=dict)
+    stepwise: bool = False
+    over: anyio.Event = field(default_factory=anyio.Event)
     _looks: dict[TargetId, tuple[float, Seen]] = field(default_factory=dict)
     _applied: int = 0
 
@@ -67,6 +78,13 @@ class Run:
         await self.tenure.append(*records, end=end)
         for record in records:
             self.history.add(record)
+
+    @property
+    def intended(self) -> bool:
+        """Whether the next step's intent was handed on together with the lease."""
+        history = self.history
+        handed = history.intended[-1:] == [step.id for step in history.left[:1]]
+        return self.stepwise and handed and not history.paused
 
     def base(self, step: Step) -> Base:
         """Return the base of a step's target (of the first one, for a promotion)."""
@@ -96,13 +114,13 @@ class Run:
     async def apply(self, effect: Effect, base: Base, *, step: str) -> None:
         """Apply an effect with a step's key; see `perform`. What was seen before it is forgotten."""
         fence = await self.tenure.fence(step)
-        self._forget()
+        self.forget()
         try:
             await perform(effect, backend=self.backend(base), base=base, plan=self.history.plan, fence=fence)
         finally:
-            self._forget()
+            self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Forget every look, those under way included."""
         self._applied += 1
         self._looks.clear()

@@ -7,37 +7,46 @@ from typing import TYPE_CHECKING, assert_never
 import anyio
 
 from fairdeploy.engine.asking import ask, fault
+from fairdeploy.engine.database_steps import carry_database
+from fairdeploy.engine.following import delegate, followed
 from fairdeploy.engine.run import Run, StepFailed
 from fairdeploy.engine.settle import settle, settle_mark
 from fairdeploy.engine.waits import approve, bake
-from fairdeploy.errors import FairdeployError, Fenced
+from fairdeploy.errors import Fenced
 from fairdeploy.model import (
     Action,
     Await,
     AwaitReady,
+    Backup,
     Bake,
     CheckResult,
+    Delegate,
     Drain,
     Due,
+    Freeze,
     Judged,
+    Migrate,
     Promote,
+    Restore,
     Retire,
     RunJob,
     Scale,
     Shift,
     Start,
     Step,
+    Thaw,
     Verdict,
     Verify,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from fairdeploy.model import Check
+    from fairdeploy.protocols import Fence, JobState
 
 __all__ = ["carry_out"]
 
-_JOB_LOOK = 0.1
-"""Seconds between two looks at a running job."""
 _LOOK = 0.02
 """Seconds between two looks at whether the checks have answered."""
 
@@ -63,8 +72,12 @@ async def carry_out(run: Run, step: Step) -> str:
             return await _verify(run, step)
         case RunJob():
             return await _job(run, step)
+        case Delegate():
+            return await delegate(run, step)
         case Promote():
             return await _promote(run, step)
+        case Backup() | Migrate() | Restore() | Freeze() | Thaw():
+            return await carry_database(run, step)
         case _:
             assert_never(step)
 
@@ -128,28 +141,11 @@ async def _job(run: Run, step: RunJob) -> str:
     if release is None:
         msg = f"job {step.job.name!r} cannot run: the plan does not hold the release of {step.revision!r}"
         raise StepFailed(msg)
-    began = run.clock.monotonic()
-    output: tuple[str, ...] = ()
-    while True:
-        run.control.check()
-        try:
-            state = await run.backend(base).execute(
-                base.target, step.revision, release, step.job, await run.tenure.fence(step.id)
-            )
-        except Fenced:
-            raise
-        except FairdeployError as error:
-            if not error.retryable:
-                raise StepFailed(f"job {step.job.name!r} could not be run: {error}") from None
-            output = (f"{type(error).__name__}: {error}",)
-        else:
-            output = state.output
-            if state.phase == "succeeded":
-                return f"job {step.job.name!r} succeeded"
-            if state.phase == "failed":
-                raise StepFailed(f"job {step.job.name!r} failed with exit code {state.exit_code}", output)
-        if (run.clock.monotonic() - began) * 1000 > step.deadline_ms:
-            raise StepFailed(
-                f"job {step.job.name!r} did not end within {step.deadline_ms / 1000:g} s", output
-            )
-        await run.control.wait(_JOB_LOOK)
+
+    def ask(fence: Fence) -> Awaitable[JobState]:
+        return run.backend(base).execute(base.target, step.revision, release, step.job, fence)
+
+    state = await followed(run, step, f"job {step.job.name!r}", ask)
+    if state.phase == "failed":
+        raise StepFailed(f"job {step.job.name!r} failed with exit code {state.exit_code}", state.output)
+    return f"job {step.job.name!r} succeeded"

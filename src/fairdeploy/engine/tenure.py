@@ -23,6 +23,9 @@ renewal, no effect is begun. Measured on the monotonic clock, so that a wall clo
 jumps cannot make a lost lease look live."""
 _AGAIN = 0.2
 """Seconds between two attempts to write a record."""
+_OTHERS_FIRST = 1.0
+"""Seconds after which a lease that has run out is renewed: whoever waits to take over, perhaps for a lock that this
+process held while it stood still, does so meanwhile."""
 
 
 @final
@@ -62,12 +65,14 @@ class Tenure:
         return self._lease.ttl_ms * _STOP / 1000
 
     async def renew(self) -> None:
-        """Renew the lease now.
+        """Renew the lease: now, or a moment later if it has run out, for others are to take it first.
 
         Raises:
             Fenced: If somebody has taken over; the rollout is stopped.
             JournalError: If it cannot be written.
         """
+        if self._clock.monotonic() - self._granted > self._lease.ttl_ms / 1000:
+            await anyio.sleep(_OTHERS_FIRST)
         asked = self._clock.monotonic()
         try:
             self._lease = await self._journal.renew(self._lease)

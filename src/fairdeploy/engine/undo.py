@@ -8,10 +8,11 @@ there the way is forward.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.engine.decide import Done, Situation, decide
-from fairdeploy.model import AwaitReady, Base, Drain, Promote, Retire, Scale, Shift, Start, Step
+from fairdeploy.model import AwaitReady, Base, Delegate, Drain, Promote, Retire, Scale, Shift, Start, Step
 
 if TYPE_CHECKING:
     from fairdeploy.engine.history import History
@@ -40,7 +41,9 @@ def next_undo(history: History, seen: Mapping[TargetId, Seen]) -> Step | None:
 
 
 def _way_back(base: Base, history: History, seen: Seen) -> Iterator[Step]:
-    if base.stable is None:
+    if (asked := _delegated(base, history)) is not None and base.stable is not None:
+        yield from _reverted(asked, base, history)
+    elif base.stable is None:
         yield from _traffic(base, history, seen)
         yield from _candidate(base, history, seen)
         yield from _forgotten(base, history, seen)
@@ -54,6 +57,21 @@ def _way_back(base: Base, history: History, seen: Seen) -> Iterator[Step]:
         yield from _traffic(base, history, seen)
         yield from _leavers(base, history, seen)
         yield from _candidate(base, history, seen)
+
+
+def _delegated(base: Base, history: History) -> Delegate | None:
+    """Return what the platform was asked for here, if it was."""
+    steps = (history.plan.step(step) for step in history.intended)
+    return next(
+        (each for each in steps if isinstance(each, Delegate) and each.target == base.target.id), None
+    )
+
+
+def _reverted(asked: Delegate, base: Base, history: History) -> Iterator[Step]:
+    """Let the platform bring stable back, which it remembers: once, as it then keeps it so by itself."""
+    if base.stable is not None and not any(isinstance(each, Delegate) for each in _settled(base, history)):
+        size = base.replicas if asked.replicas is not None else None
+        yield replace(asked, id=_id(history, "revert"), revision=base.stable, replicas=size)
 
 
 def _id(history: History, what: str) -> str:
@@ -134,7 +152,9 @@ def _started(base: Base, history: History) -> bool:
     """Whether the rollout has asked for any instance of its candidate."""
     steps = (history.plan.step(step) for step in history.intended)
     return any(
-        isinstance(step, Start | Scale) and step.target == base.target.id and step.revision == base.candidate
+        isinstance(step, Start | Scale | Delegate)
+        and step.target == base.target.id
+        and step.revision == base.candidate
         for step in steps
     )
 

@@ -6,7 +6,18 @@ import logging
 from typing import TYPE_CHECKING
 
 from fairdeploy.errors import ValidationError
-from fairdeploy.model import CommandCheck, Drain, HTTPCheck, Retire, RunJob, Scale, Start, TCPCheck
+from fairdeploy.model import (
+    CommandCheck,
+    Delegate,
+    Drain,
+    HTTPCheck,
+    Migrate,
+    Retire,
+    RunJob,
+    Scale,
+    Start,
+    TCPCheck,
+)
 from fairdeploy.preflight import reachable, validated
 from fairdeploy.protocols import Scene, Validated
 
@@ -60,12 +71,15 @@ def _remedy(text: str) -> str:
 def rehearsable(plan: Plan, base: Base) -> bool:
     """Whether the candidate may be tried beside what is there, as the plan itself does not do anything before.
 
-    Where something is stopped first, old and new must not run together; where a job comes first, the
+    Where something is stopped first, old and new must not run together; where a job or a migration comes first, the
     candidate may not start without it.
     """
     for step in plan.steps:
         if isinstance(step, Start) and step.target == base.target.id and step.revision == base.candidate:
             return True
-        if isinstance(step, (Drain, Retire, RunJob, Scale)) and step.target == base.target.id:
+        if (
+            isinstance(step, (Delegate, Drain, Migrate, Retire, RunJob, Scale))
+            and step.target == base.target.id
+        ):
             return False
     return False

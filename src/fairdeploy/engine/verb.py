@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from fairdeploy.engine.beginning import begun
 from fairdeploy.engine.hosting import hosted
-from fairdeploy.engine.planning import completed
-from fairdeploy.errors import DeploymentError
+from fairdeploy.engine.place import standing
+from fairdeploy.engine.planning import completed, known_releases
+from fairdeploy.engine.rollout import Rollout
+from fairdeploy.errors import DeploymentError, Refused, UnknownRollout
+from fairdeploy.strategies import restart_plan
 
 if TYPE_CHECKING:
     from fairdeploy.engine.desk import Desk
     from fairdeploy.engine.lease import OnConflict
-    from fairdeploy.model import Plan, RolloutResult
+    from fairdeploy.model import Plan, RolloutId, RolloutResult, Target
 
-__all__ = ["carry", "through"]
+__all__ = ["carry", "found", "restart", "through"]
 
 
 async def through(desk: Desk, plan: Plan, on_conflict: OnConflict = "refuse") -> RolloutResult:
@@ -41,9 +44,43 @@ async def carry(desk: Desk, plan: Plan, name: str) -> RolloutResult:
     Raises:
         DeploymentError: If it was not promoted.
     """
-    plan = await completed(plan, backend=desk.backend(name), name=name, checks={})
+    plan = await completed(plan, backend=desk.backend(name), name=name, checks={}, databases=desk.databases)
     result = await through(desk, plan)
     if result.promoted:
         return result
     msg = f"{plan.strategy} of {plan.bases[0].target.id!r} failed: {result}"
     raise DeploymentError(msg, result)
+
+
+async def restart(desk: Desk, target: Target, backend: str | None) -> RolloutResult:
+    """Replace every instance of stable; see `Deployer.restart`.
+
+    Raises:
+        UnknownTarget: If nothing is deployed there.
+        Refused: If the journal does not know the release.
+        DeploymentError: If it could not be done.
+    """
+    name, place, now = await standing(desk, target, backend)
+    release = (await known_releases(place.journal, target)).get(str(now.stable))
+    if release is None:
+        msg = (
+            f"the release of {now.stable!r} at {target.id!r} is in no plan of this journal: deploy it instead"
+        )
+        raise Refused(msg)
+    return await carry(desk, restart_plan(target, now, release), name)
+
+
+async def found(desk: Desk, rollout_id: RolloutId) -> Rollout:
+    """Return a rollout of any of the journals.
+
+    Raises:
+        UnknownRollout: If none holds it.
+    """
+    for journal in desk.journals():
+        for info in await journal.rollouts():
+            if info.id == rollout_id:
+                return Rollout(info.id, info.plan, journal)
+    msg = (
+        f"no journal of this Deployer holds a rollout {rollout_id!r}: see history(target) for those there are"
+    )
+    raise UnknownRollout(msg)

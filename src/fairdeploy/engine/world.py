@@ -59,6 +59,20 @@ class Seen:
             return None
         return sum(self.traffic.in_flight.get(instance, 0) for instance in instances)
 
+    @property
+    def unlisted(self) -> tuple[InstanceId, ...]:
+        """Instances with requests under way that are no members any more and that the backend's list leaves out.
+
+        A page of a list may be missing: what is being drained is then no less busy for it.
+        """
+        if self.traffic is None or not self.traffic.in_flight:
+            return ()
+        listed = {each.id for revision in self.deployment.revisions for each in revision.instances}
+        pools = self.traffic.written.pools if self.traffic.written is not None else ()
+        members = {member.instance for pool in pools for member in pool.members}
+        busy = {each for each, count in self.traffic.in_flight.items() if count}
+        return tuple(sorted(busy - listed - members))
+
 
 async def look(backend: Backend, base: Base) -> Seen:
     """Observe backend and router.

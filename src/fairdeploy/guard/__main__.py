@@ -31,7 +31,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("uri", nargs="+", help="what Backend.uri says, such as local:///srv/deployments")
     parser.add_argument(
-        "--module", help="module that declares `checks` and `sources` by name, as given to Deployer"
+        "--module",
+        help="module that declares `checks`, `sources` and `databases` by name, as given to Deployer",
     )
     parser.add_argument("--interval", type=_seconds, default=1.0, help="seconds between two looks (1)")
     parser.add_argument(
@@ -55,8 +56,6 @@ async def _guard(given: argparse.Namespace) -> int:
     async with AsyncExitStack() as stack:
         bound = load_bindings(given.module) if given.module else Bindings()
         backends = [await stack.enter_async_context(open_backend(uri)) for uri in given.uri]
-        names = ", ".join(sorted({*bound.checks, *bound.sources})) or "none"
-        _LOG.info("guarding %s; bindings: %s", ", ".join(given.uri), names)
         async with anyio.create_task_group() as tasks:
 
             async def leave_when_asked() -> None:
@@ -72,6 +71,7 @@ async def _guard(given: argparse.Namespace) -> int:
                 backends,
                 checks=bound.checks,
                 sources=bound.sources,
+                databases=bound.databases,
                 interval=given.interval,
                 linger=given.linger,
                 door=Door(given.door),

@@ -12,7 +12,7 @@ from fairdeploy.errors import InvalidInput
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from fairdeploy.protocols import HealthCheck, MetricSource
+    from fairdeploy.protocols import Database, HealthCheck, MetricSource
 
 __all__ = ["Bindings", "load_bindings"]
 
@@ -25,17 +25,19 @@ class Bindings:
     Args:
         checks: Callables by name.
         sources: Of metrics, by name.
+        databases: By name: without them a guard takes the application back, and cannot look at its database.
     """
 
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     sources: Mapping[str, MetricSource] = field(default_factory=dict)
+    databases: Mapping[str, Database] = field(default_factory=dict)
 
 
 def load_bindings(module: str) -> Bindings:
-    """Return the ``checks`` and the ``sources`` of a module, as given to `Deployer`; one of the two may be missing.
+    """Return the ``checks``, ``sources`` and ``databases`` of a module, as given to `Deployer`; some may be missing.
 
     Raises:
-        InvalidInput: If the module cannot be imported, or declares neither.
+        InvalidInput: If the module cannot be imported, or declares none of them.
     """
     try:
         found = importlib.import_module(module)
@@ -43,13 +45,21 @@ def load_bindings(module: str) -> Bindings:
         # Whatever a foreign module raises while it is imported, the reason is the same for whoever asked.
         msg = f"module {module!r} cannot be imported ({type(error).__name__}: {error}): is it on PYTHONPATH?"
         raise InvalidInput(msg) from error
-    if not hasattr(found, "checks") and not hasattr(found, "sources"):
-        msg = f"module {module!r} must declare 'checks', or 'sources', or both: mappings of names, as given to Deployer"
+    if not any(hasattr(found, name) for name in ("checks", "sources", "databases")):
+        msg = (
+            f"module {module!r} must declare 'checks', 'sources' or 'databases', or several of them: mappings of names, as given "
+            "to Deployer"
+        )
         raise InvalidInput(msg)
     return Bindings(
         checks=cast("Mapping[str, HealthCheck]", _declared(found, "checks", "callables", callable)),
         sources=cast("Mapping[str, MetricSource]", _declared(found, "sources", "metric sources", _counts)),
+        databases=cast("Mapping[str, Database]", _declared(found, "databases", "databases", _migrates)),
     )
+
+
+def _migrates(database: object) -> bool:
+    return all(callable(getattr(database, name, None)) for name in ("observe", "migrate", "restore"))
 
 
 def _counts(source: object) -> bool:

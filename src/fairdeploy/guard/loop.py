@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from fairdeploy.model import RolloutId
-    from fairdeploy.protocols import Backend, Clock, HealthCheck, MetricSource, RolloutInfo
+    from fairdeploy.protocols import Backend, Clock, Database, HealthCheck, MetricSource, RolloutInfo
 
 __all__ = ["recover_until_idle"]
 
@@ -36,6 +36,7 @@ async def recover_until_idle(
     *,
     checks: Mapping[str, HealthCheck] | None = None,
     sources: Mapping[str, MetricSource] | None = None,
+    databases: Mapping[str, Database] | None = None,
     interval: float = 1.0,
     linger: float = 30.0,
     lease_ms: int = 15_000,
@@ -54,6 +55,7 @@ async def recover_until_idle(
         backends: Where to look.
         checks: Callables by name, for plans that name them. Without one a rollout does not go forward, but back it does.
         sources: Of metrics by name, likewise.
+        databases: By name. Without one the application goes back, and the rollout ends in need of attention.
         interval: Seconds between two looks.
         linger: Seconds without anything open or due after which it ends.
         lease_ms: Time to live of the leases that it takes.
@@ -63,7 +65,10 @@ async def recover_until_idle(
     time = clock or SystemClock()
     way_out = door or Door(None)
     way_out.open()
-    rounds = [_Rounds(each, dict(checks or {}), dict(sources or {}), time, lease_ms) for each in backends]
+    bound = dict(checks or {}), dict(sources or {}), dict(databases or {})
+    names = ", ".join(sorted(name for each in bound for name in each)) or "none"
+    _LOG.info("guarding %s; bindings: %s", ", ".join(each.uri for each in backends), names)
+    rounds = [_Rounds(each, *bound, time, lease_ms) for each in backends]
     async with anyio.create_task_group() as tasks:
 
         async def look() -> bool:
@@ -99,6 +104,7 @@ class _Rounds:
     backend: Backend
     checks: Mapping[str, HealthCheck]
     sources: Mapping[str, MetricSource]
+    databases: Mapping[str, Database]
     clock: Clock
     lease_ms: int
     me: str = field(default_factory=this_holder)
@@ -123,11 +129,11 @@ class _Rounds:
             if info.open and self._may_be_left(info):
                 self.hands[info.id] = info.epoch
                 tasks.start_soon(self._one, info, self._recover)
-            elif any(due.at_ms <= self._now_ms() for due in info.due) and info.id not in self.hands:
+            elif any(due.at_ms <= self._now_ms() for due in info.windows) and info.id not in self.hands:
                 self.hands[info.id] = info.epoch
                 tasks.start_soon(self._one, info, self._end_windows)
-        # What it cannot understand it need not wait for: it cannot do anything about it.
-        return bool(infos) or bool(self.hands)
+        # What it cannot understand it need not wait for, nor a hold: it cannot do anything about it.
+        return any(info.open or info.windows for info in infos) or bool(self.hands)
 
     def _may_be_left(self, info: RolloutInfo) -> bool:
         """Whether it is worth reading its events. What this guard is driving already is not."""
@@ -156,6 +162,7 @@ class _Rounds:
             backends={base.backend: self.backend for base in info.plan.bases},
             checks=self.checks,
             sources=self.sources,
+            databases=self.databases,
             clock=self.clock,
             ttl_ms=self.lease_ms,
         )
@@ -180,7 +187,8 @@ class _Rounds:
             _LOG.warning(
                 "rollout %s (%s): its holder is gone, %s", info.id, _targets(info), info.holder.split(" ")[0]
             )
-        result = await recover_one(self._desk(info), self.backend.journal, info, on_exit="leave")
+        # Without patience: a trouble is told at once, and this loop tries again.
+        result = await recover_one(self._desk(info), self.backend.journal, info, on_exit="leave", patience=0)
         if result is not None:
             level = logging.ERROR if result.outcome is Outcome.NEEDS_ATTENTION else logging.WARNING
             _LOG.log(level, "rollout %s (%s): %s: %s", info.id, _targets(info), result.outcome, result.reason)

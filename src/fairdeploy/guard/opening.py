@@ -20,22 +20,23 @@ _GROUP = "fairdeploy.backends"
 class Opener(Protocol):
     """What an entry point of the group ``fairdeploy.backends``, named as a URI's scheme, stands for."""
 
-    def open(self, uri: str, /, *, guard: bool) -> AbstractAsyncContextManager[Backend]:
+    def open(self, uri: str, /, *, guard: bool | None) -> AbstractAsyncContextManager[Backend]:
         """Open the backend of a URI, with everything that the program which made it had by default.
 
         Args:
             uri: As in `Backend.uri`.
-            guard: Whether rollouts that begin there see to it that a guard is kept.
+            guard: Whether rollouts that begin there see to it that a guard is kept; ``None``: if the backend can.
         """
         ...
 
 
-def open_backend(uri: str, *, guard: bool = False) -> AbstractAsyncContextManager[Backend]:
+def open_backend(uri: str, *, guard: bool | None = False) -> AbstractAsyncContextManager[Backend]:
     """Return the backend of a URI, to be entered.
 
     Args:
         uri: As in `Backend.uri`, such as ``local:///srv/deployments``.
-        guard: Whether rollouts that begin there see to it that a guard is kept. Not for a guard itself.
+        guard: Whether rollouts that begin there see to it that a guard is kept; ``None``: if the backend can keep one.
+            Not for a guard itself.
 
     Raises:
         InvalidInput: If it is no URI, holds a password, or no installed package opens its scheme.

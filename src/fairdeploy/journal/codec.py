@@ -117,6 +117,7 @@ def plan(text: str, where: str) -> Plan:
     return made
 
 
+@lru_cache(maxsize=1024)
 def result(text: str, where: str) -> RolloutResult:
     """Return a result from its text.
 

@@ -6,21 +6,32 @@ import secrets
 import sqlite3
 import stat
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from fairdeploy.errors import JournalError
-from fairdeploy.journal.lockers import locker
+from fairdeploy.system import Lock, continued, locker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["FORMAT", "connect", "failure", "read_key"]
+__all__ = ["FORMAT", "connect", "failure", "patiently", "read_key"]
+
+T = TypeVar("T")
 
 _APPLICATION = 0x66646A31
 """Marks the file as ours (``fdj1``), so that no other database is written to by mistake."""
 _BUSY_SECONDS = 5.0
+_LOOK_SECONDS = 0.5
+"""A write takes milliseconds: whoever has kept the file locked for so long may be standing still."""
+_PAUSE = 0.01
+_WRITER = 120
+_RECOVERER = 122
+"""Bytes of the ``-shm`` file that are locked by who writes, checkpoints and recovers (sqlite.org/walformat.html, 2.3.2)."""
+_PENDING = 0x40000000
+"""First byte of the file itself that is locked by who has it to himself, and the 511 after it (sqlite.org/lockingv3.html)."""
 _OTHERS = 0o077
 
 _TABLES = """
@@ -94,19 +105,49 @@ def connect(path: Path, upto: int = FORMAT) -> sqlite3.Connection:
     try:
         _check_identity(path)
         _check_mode(path)
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=_LOOK_SECONDS, isolation_level=None)
     except sqlite3.Error as error:
         raise failure(path, error) from error
     try:
         connection.execute("PRAGMA synchronous = FULL")
-        _upgrade(path, connection, upto)
-        _write_ahead(connection)
+        patiently(path, lambda: _upgrade(path, connection, upto))
+        patiently(path, lambda: connection.execute("PRAGMA journal_mode = WAL"))
     except (sqlite3.Error, JournalError) as error:
         connection.close()
         if isinstance(error, JournalError):
             raise
         raise failure(path, error) from error
     return connection
+
+
+def patiently(path: Path, call: Callable[[], T]) -> T:
+    """Do something that a lock may keep from being done; again for some seconds.
+
+    A process that was stopped in the middle of a write would keep the lock until it is continued: it is let run until
+    the lock is had.
+
+    Raises:
+        sqlite3.Error: As the call does.
+    """
+    give_up = time.monotonic() + _BUSY_SECONDS
+    with ExitStack() as stack:
+        woken = False
+        while True:
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+            woken = woken or stack.enter_context(continued(*_locks(path)))
+            time.sleep(_PAUSE)  # SQLite does not always wait itself
+
+
+def _locks(path: Path) -> tuple[Lock, ...]:
+    """Return what keeps others from writing, or from opening the file."""
+    return (
+        Lock(path.with_name(f"{path.name}-shm"), "POSIX", _WRITER, _RECOVERER),
+        Lock(path, "POSIX", _PENDING, _PENDING + 511),
+    )
 
 
 def read_key(connection: sqlite3.Connection) -> bytes:
@@ -123,7 +164,7 @@ def failure(path: Path, error: sqlite3.Error) -> JournalError:
             f"journal {str(path)!r} is damaged, or no journal: restore it from a copy, or name another path"
         )
     remedy = _REMEDIES.get(code, f"SQLite says {error}")
-    if code == sqlite3.SQLITE_BUSY and (who := locker(path)):
+    if code == sqlite3.SQLITE_BUSY and (who := locker(*_locks(path))):
         remedy = f"it has been locked for {_BUSY_SECONDS:g} s by {who}; then call again"
     return JournalError(f"journal {str(path)!r} cannot be used: {remedy}")
 
@@ -198,11 +239,11 @@ def _upgrade(path: Path, connection: sqlite3.Connection, upto: int) -> None:
                 connection.execute("INSERT INTO journal (key) VALUES (?)", (secrets.token_bytes(32),))
                 connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
     except (sqlite3.Error, JournalError):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _statements(script: str) -> list[str]:
@@ -214,16 +255,3 @@ def _statements(script: str) -> list[str]:
             statements.append(part)
             part = ""
     return statements
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Turn write-ahead logging on; SQLite does not wait for locks here, so this does."""
-    give_up = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.errors import RecordError
     from fairdeploy.journal.standing import Grant, Standing
-    from fairdeploy.model import Command, Plan, Record, RolloutId, Settled, TargetId
+    from fairdeploy.model import Plan, Record, RolloutId, TargetId, Unfenced
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
 
 __all__ = ["MemoryJournal"]
@@ -140,7 +140,7 @@ class MemoryJournal:
         await checkpoint()
         return rules.append(self._shelf, self._now(), lease, records, end=end)
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         """See `Journal.send`.
 
         Raises:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from fairdeploy.errors import Fenced, InvalidInput, LeaseHeld, UnknownRollout
 from fairdeploy.journal.standing import FREE, Standing
-from fairdeploy.model import Began, Command, Due, Ended, Parked, Settled, TookOver
+from fairdeploy.model import Began, Command, Due, Ended, Noted, Parked, Settled, TookOver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fairdeploy.journal.standing import Empty, Grant, Store
-    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId
+    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId, Unfenced
     from fairdeploy.protocols import Lease, RolloutInfo
 
 __all__ = ["append", "begin", "holds_something", "known", "renew", "restore", "send", "take", "unknown"]
@@ -44,9 +44,14 @@ def begin(store: Store, now_ms: int, rollout: RolloutId, plan: Plan, *, holder: 
         epoch=_next_epoch(grants),
         expires_ms=now_ms + ttl_ms,
     )
+    records: list[Record] = [Began(plan_hash=plan.hash, holder=holder)]
     store.create(standing, plan)
     store.grant(standing.grants)
-    store.add(rollout, standing.epoch, now_ms, [Began(plan_hash=plan.hash, holder=holder)])
+    if plan.hold:
+        # In the same transaction: whoever dies right after it has left the hold too.
+        records.append(Noted(topic="hold", message=plan.hold, by=holder.partition(" ")[0]))
+        store.keep(_after(standing, records[-1], now_ms))
+    store.add(rollout, standing.epoch, now_ms, records)
     return standing.lease(ttl_ms)
 
 
@@ -98,7 +103,7 @@ def append(store: Store, now_ms: int, lease: Lease, records: Sequence[Record], *
         )
     standing = before
     for record in records:
-        standing = _after(standing, record)
+        standing = _after(standing, record, now_ms)
     if standing.parked and not before.parked:
         standing = replace(standing, expires_ms=min(standing.expires_ms, now_ms))
     if standing != before:
@@ -108,18 +113,17 @@ def append(store: Store, now_ms: int, lease: Lease, records: Sequence[Record], *
     return store.add(lease.rollout, lease.epoch, now_ms, records)
 
 
-def send(store: Store, now_ms: int, rollout: RolloutId, record: Command | Settled) -> int:
-    """Append a command, or the end of something due, without a lease. See `Journal.send`."""
+def send(store: Store, now_ms: int, rollout: RolloutId, record: Unfenced) -> int:
+    """Append a command, a note, or the end of something due, without a lease. See `Journal.send`."""
     before = known(store, rollout)
-    if not isinstance(record, Command):
-        if not record.step.startswith("due:"):
-            raise InvalidInput(
-                f"step {record.step!r} of rollout {rollout!r} is settled under its lease: "
-                "only steps 'due:<target>:<revision>' can be sent"
-            )
-        standing = _after(before, record)
-        if standing != before:
-            store.keep(standing)
+    if isinstance(record, Settled) and not record.step.startswith("due:"):
+        raise InvalidInput(
+            f"step {record.step!r} of rollout {rollout!r} is settled under its lease: "
+            "only steps 'due:<target>:<revision>' can be sent"
+        )
+    standing = _after(before, record, now_ms)
+    if standing != before:
+        store.keep(standing)
     return store.add(rollout, _UNFENCED, now_ms, [record])
 
 
@@ -173,25 +177,39 @@ def _replayed(info: RolloutInfo, events: Sequence[Event]) -> Standing:
     for event in sorted(events, key=lambda each: each.seq):
         if isinstance(event.record, TookOver):
             standing = replace(standing, holder=event.record.holder, epoch=event.epoch)
-        standing = _after(standing, event.record)
+        standing = _after(standing, event.record, event.at_ms)
     return standing
 
 
-def _after(standing: Standing, record: Record) -> Standing:
+def _after(standing: Standing, record: Record, at_ms: int) -> Standing:
     """Return how a rollout stands after one more record of its holder."""
     match record:
         case Parked():
             return replace(standing, parked=True)
-        case Command():
+        case Noted(topic="hold") | Command(hold=True):
+            held = {due.target for due in standing.due if due.what == "hold"}
+            new = (
+                Due(target=t, revision="hold", at_ms=at_ms, what="hold")
+                for t in standing.targets
+                if t not in held
+            )
+            return replace(standing, due=(*standing.due, *new))
+        case Command() | Noted():
             return standing
         case Due():
-            return replace(standing, parked=False, due=(*standing.due, record))
+            # A step that is taken again after a crash says anew until when: one end ends it.
+            others = (due for due in standing.due if not _same(due, record))
+            return replace(standing, parked=False, due=(*others, record))
         case Settled() if record.step.startswith("due:"):
             return replace(standing, due=tuple(due for due in standing.due if not _ends(record.step, due)))
         case Ended():
             return replace(standing, parked=False, result=record.result)
         case _:
             return replace(standing, parked=False)
+
+
+def _same(one: Due, other: Due) -> bool:
+    return (one.what, one.target, one.revision) == (other.what, other.target, other.revision)
 
 
 def _ends(step: str, due: Due) -> bool:
@@ -223,7 +241,8 @@ def _fenced(store: Store, lease: Lease) -> Standing:
 def _held(store: Store, grant: Grant, now_ms: int) -> LeaseHeld:
     """Say who holds a target, since when, and what can be done about it."""
     other = known(store, grant.rollout)
-    who = f"target {grant.target!r} is held by rollout {other.id!r} of {other.holder!r}"
+    name = other.holder.partition(" ")[0]  # what follows tells programs whether it lives
+    who = f"target {grant.target!r} is held by rollout {other.id!r} of {name!r}"
     if other.parked:
         return LeaseHeld(
             f"{who}, which was left on purpose {_seconds(now_ms - other.expires_ms)} ago: "

@@ -6,13 +6,15 @@ import sqlite3
 import threading
 import weakref
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, final
+from urllib.parse import quote
 
 from fairdeploy.errors import JournalError
 from fairdeploy.journal import codec, rules
 from fairdeploy.journal.clock import Moment, SystemClock
-from fairdeploy.journal.database import connect, failure, read_key
+from fairdeploy.journal.database import connect, failure, patiently, read_key
 from fairdeploy.journal.desk import Desk
 from fairdeploy.journal.table import Table
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.errors import RecordError
     from fairdeploy.journal.desk import AnyJob
-    from fairdeploy.model import Command, Event, Plan, Record, RolloutId, Settled, TargetId
+    from fairdeploy.model import Event, Plan, Record, RolloutId, TargetId, Unfenced
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
 
 __all__ = ["SQLiteJournal"]
@@ -87,7 +89,7 @@ class _Writer:
         connection = at.connection
         try:
             self._place.check()
-            connection.execute("BEGIN IMMEDIATE")
+            patiently(self._place.path, lambda: connection.execute("BEGIN IMMEDIATE"))
             for job in jobs:
                 self._one(at, job)
             connection.execute("COMMIT")
@@ -130,7 +132,7 @@ class _Reader:
         for job in jobs:
             try:
                 self._place.check()
-                job.run(at)
+                patiently(self._place.path, partial(job.run, at))
             except sqlite3.Error as error:
                 job.fail(failure(self._place.path, error))
             except Exception as error:  # noqa: BLE001 -- it is raised where the job was asked for
@@ -191,6 +193,10 @@ class SQLiteJournal:
     def path(self) -> Path:
         """The file."""
         return self._place.path
+
+    def address(self) -> str:
+        """Return ``sqlite://`` and the absolute path, percent-encoded."""
+        return f"sqlite://{quote(str(self._place.path.absolute()))}"
 
     @property
     def key(self) -> bytes:
@@ -255,7 +261,7 @@ class SQLiteJournal:
         now = self._now()
         return await self._writer.ask(lambda at: rules.append(at.at(now), now.ms, lease, records, end=end))
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         """See `Journal.send`.
 
         Raises:

@@ -26,9 +26,15 @@ from fairdeploy.model.check import (
     any_of,
     share_alpha,
 )
+from fairdeploy.model.database import BackupProof, DatabaseSeen, OnLoss
+from fairdeploy.model.database_step import Backup, DatabaseStep, Freeze, Migrate, Restore, Thaw
+from fairdeploy.model.delegate import Delegate
 from fairdeploy.model.deployment import Deployment, Instance, InstanceId, Revision
 from fairdeploy.model.guard import CONVICTING, SHARED, WARNING, Guard
 from fairdeploy.model.loss import LossReport, TableLoss
+from fairdeploy.model.migration import Classification, MigrationClass
+from fairdeploy.model.note import Noted
+from fairdeploy.model.notice import Notice, Subject, Urgency
 from fairdeploy.model.plan import SCHEMA, Base, Plan, UndoPolicy
 from fairdeploy.model.power import Detection, Power, Stage
 from fairdeploy.model.probe import CommandProbe, HTTPProbe, Probe, Probes, TCPProbe
@@ -51,12 +57,14 @@ from fairdeploy.model.record import (
     Settled,
     TookOver,
     Undoing,
+    Unfenced,
 )
 from fairdeploy.model.release import Release, RevisionId
 from fairdeploy.model.result import Outcome, RolloutId, RolloutResult
 from fairdeploy.model.secret import SecretRef
 from fairdeploy.model.source import BoundSource, PrometheusSource, RouterSource, Source
 from fairdeploy.model.split import WHOLE, Split
+from fairdeploy.model.state import DatabaseState, DeploymentState, RevisionState
 from fairdeploy.model.step import (
     MATCH_STABLE,
     Await,
@@ -93,6 +101,8 @@ __all__ = [
     "Aspect",
     "Await",
     "AwaitReady",
+    "Backup",
+    "BackupProof",
     "Bake",
     "Base",
     "Began",
@@ -101,12 +111,18 @@ __all__ = [
     "Capability",
     "Check",
     "CheckResult",
+    "Classification",
     "Command",
     "CommandCheck",
     "CommandProbe",
     "Comparison",
     "Counters",
+    "DatabaseSeen",
+    "DatabaseState",
+    "DatabaseStep",
+    "Delegate",
     "Deployment",
+    "DeploymentState",
     "Detection",
     "Drain",
     "Due",
@@ -115,6 +131,7 @@ __all__ = [
     "ErrorRate",
     "Event",
     "Finding",
+    "Freeze",
     "Guard",
     "HTTPCheck",
     "HTTPProbe",
@@ -131,8 +148,13 @@ __all__ = [
     "LatencyComparison",
     "LossReport",
     "Member",
+    "Migrate",
+    "MigrationClass",
     "Mirror",
+    "Noted",
+    "Notice",
     "OIDCCheck",
+    "OnLoss",
     "Outcome",
     "Parked",
     "Paused",
@@ -150,11 +172,13 @@ __all__ = [
     "Record",
     "Release",
     "Released",
+    "Restore",
     "Resumed",
     "Retire",
     "Retried",
     "Revision",
     "RevisionId",
+    "RevisionState",
     "RolloutId",
     "RolloutResult",
     "RouterSource",
@@ -173,16 +197,20 @@ __all__ = [
     "Start",
     "Step",
     "StorageCheck",
+    "Subject",
     "TCPCheck",
     "TCPProbe",
     "TableLoss",
     "Target",
     "TargetId",
+    "Thaw",
     "TookOver",
     "Traffic",
     "Undecided",
     "UndoPolicy",
     "Undoing",
+    "Unfenced",
+    "Urgency",
     "ValidationResult",
     "Verdict",
     "Verify",

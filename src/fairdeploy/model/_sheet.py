@@ -12,16 +12,30 @@ from fairdeploy.model._words import clean
 
 __all__ = ["Mark", "Row", "Sheet"]
 
-Mark: TypeAlias = Literal["good", "bad", "care", "open"]
+Mark: TypeAlias = Literal["good", "bad", "care", "open", "ahead", "running"]
 """``care``: bad, but no reason to stop. ``open``: nobody knows."""
 
-_SIGNS: dict[Mark, str] = {"good": "✓", "bad": "✗", "care": "!", "open": "?"}
-_STYLES: dict[Mark, str] = {"good": "green", "bad": "bold red", "care": "yellow", "open": "cyan"}
+_SIGNS: dict[Mark, str] = {"good": "✓", "bad": "✗", "care": "!", "open": "?", "ahead": "○", "running": "◐"}
+_STYLES: dict[Mark, str] = {
+    "good": "green",
+    "bad": "bold red",
+    "care": "yellow",
+    "open": "cyan",
+    "ahead": "dim",
+    "running": "bold",
+}
 _LEAST, _MOST = 40, 110
 
 # Text takes its colour from the page, light or dark. The edge's colours can be seen on both, and told apart by
 # the colour-blind (Okabe and Ito's palette); the sign and the word beside it say the same.
-_EDGES: dict[Mark, str] = {"good": "#009E73", "bad": "#D55E00", "care": "#E69F00", "open": "#56B4E9"}
+_EDGES: dict[Mark, str] = {
+    "good": "#009E73",
+    "bad": "#D55E00",
+    "care": "#E69F00",
+    "open": "#56B4E9",
+    "ahead": "#808080",
+    "running": "#0072B2",
+}
 _CSS = (
     ".fairdeploy-sheet{font-size:1em;max-width:60em;color:inherit;margin:.6em 0}"
     ".fairdeploy-sheet table{border-collapse:collapse;width:100%;table-layout:auto;color:inherit;background:transparent}"

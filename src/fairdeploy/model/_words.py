@@ -21,6 +21,8 @@ from fairdeploy.model.check import (
     StorageCheck,
     TCPCheck,
 )
+from fairdeploy.model.database_step import Backup, DatabaseStep, Freeze, Migrate, Restore, Thaw
+from fairdeploy.model.delegate import Delegate
 from fairdeploy.model.step import (
     MATCH_STABLE,
     Await,
@@ -161,6 +163,19 @@ def _await(step: Await) -> str:
     return f"{what}, at most {duration(step.timeout_ms)}, then {then}"
 
 
+def _delegate(step: Delegate) -> str:
+    size = "as many instances as there are" if step.replicas is None else count(step.replicas, "instance")
+    bounds = f"at most {step.max_surge} more, {step.max_unavailable} missing"
+    if step.shares:
+        bounds = ", then ".join(_share(*each) for each in zip(step.shares, step.bakes_ms, strict=True))
+    return f"let the platform roll out {step.revision} to {size} ({bounds})"
+
+
+def _share(share: int, bake_ms: int) -> str:
+    watched = f" for {duration(bake_ms)}" if bake_ms else ""
+    return f"{share / 100:g} % of the traffic{watched}"
+
+
 def step_words(step: Step) -> str:
     """Say what a step does."""
     match step:
@@ -174,8 +189,41 @@ def step_words(step: Step) -> str:
             return _drain(step)
         case Promote():
             return "promote " + ", ".join(f"{revision} in {target}" for target, revision in step.targets)
+        case Delegate():
+            return _delegate(step)
+        case Backup() | Migrate() | Restore() | Freeze() | Thaw():
+            return _of_database(step)
         case _:
             return _of_revision(step)
+
+
+_PHASES = {
+    "expand": "",
+    "contract": " for good: nobody goes back to older revisions after it",
+    "back": ", back",
+}
+
+
+def _of_database(step: DatabaseStep) -> str:
+    match step:
+        case Backup():
+            known = (
+                ""
+                if step.restore_ms is None
+                else f" (the last one took {duration(step.restore_ms)} to restore)"
+            )
+            return f"back up database {step.database} and prove it by restoring it{known}"
+        case Migrate():
+            since = f" from {step.since}" if step.since else ""
+            return f"migrate database {step.database}{since} to {step.to or 'none'} ({step.change}){_PHASES[step.phase]}"
+        case Restore():
+            consent = {"": " if nothing is lost", "any": ", whatever is lost"}.get(step.accept, ", as agreed")
+            source = f"snapshot {step.snapshot}" if step.snapshot else f"backup {step.backup}"
+            return f"restore database {step.database} from {source}{consent}"
+        case Freeze():
+            return f"freeze database {step.database}: read only"
+        case Thaw():
+            return f"thaw database {step.database}"
 
 
 def _of_revision(step: Start | Scale | AwaitReady | Verify | Retire | RunJob) -> str:

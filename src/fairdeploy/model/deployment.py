@@ -55,7 +55,7 @@ class Revision:
     Args:
         id: ``version-<hash>``.
         replicas: Instances wanted, not counting those that quiesce.
-        instances: What is there, in a stable order, oldest first.
+        instances: What is there, in a stable order, oldest first as far as the platform tells ages.
     """
 
     id: RevisionId

@@ -11,6 +11,7 @@ from fairdeploy.errors import InvalidInput
 from fairdeploy.model import _check
 from fairdeploy.model._tagged import STRICT
 from fairdeploy.model.canonical import digest
+from fairdeploy.model.database_step import Backup, Migrate, Restore
 from fairdeploy.model.guard import Guard
 from fairdeploy.model.release import Release, RevisionId
 from fairdeploy.model.split import Split
@@ -20,8 +21,8 @@ from fairdeploy.model.undecided import Undecided
 
 __all__ = ["SCHEMA", "Base", "Plan", "UndoPolicy"]
 
-SCHEMA = 1
-"""Version of the plan's record. A newer one is refused by older programs."""
+SCHEMA = 3
+"""Version of the plan's record. A newer one is refused by older programs. 2: steps on databases; 3: `Delegate`."""
 
 
 @final
@@ -93,6 +94,7 @@ class Plan:
         undo: How to go back.
         notes: What a reader should know: capacity at the peak, risks, how it goes back.
         undecided: What follows where a comparison has not decided when the whole bake is over.
+        hold: Why its targets are on hold from its beginning, in the same record; empty: they are not.
         schema: Version of this record.
 
     Raises:
@@ -111,6 +113,7 @@ class Plan:
     undo: UndoPolicy = field(default_factory=UndoPolicy)
     notes: tuple[str, ...] = ()
     undecided: Undecided = field(default_factory=Undecided)
+    hold: str = ""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -144,6 +147,24 @@ class Plan:
                 if end not in steps:
                     msg = f"guard {guard.id!r} names step {end!r}, which the plan does not hold"
                     raise InvalidInput(msg)
+        self._check_backups()
+
+    def _check_backups(self) -> None:
+        taken: dict[str, str] = {}
+        for step in self.steps:
+            if isinstance(step, Backup):
+                taken[step.id] = step.database
+            elif isinstance(step, Restore) and (step.rollout or step.snapshot):
+                continue
+            elif isinstance(step, (Migrate, Restore)) and step.backup not in {"", *taken}:
+                msg = f"step {step.id!r} relies on backup {step.backup!r}, which no step before it takes"
+                raise InvalidInput(msg)
+            elif (
+                isinstance(step, (Migrate, Restore))
+                and taken.get(step.backup, step.database) != step.database
+            ):
+                msg = f"step {step.id!r} relies on backup {step.backup!r}, which is of database {taken[step.backup]!r}"
+                raise InvalidInput(msg)
 
     def named_targets(self) -> Iterator[TargetId]:
         """Yield every target that a step names."""

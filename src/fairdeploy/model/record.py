@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias, final
 
 from fairdeploy.model._tagged import STRICT, Tagged
+from fairdeploy.model.note import Noted
 from fairdeploy.model.release import RevisionId
 from fairdeploy.model.result import RolloutId, RolloutResult
 from fairdeploy.model.step import Step
@@ -32,6 +33,7 @@ __all__ = [
     "Settled",
     "TookOver",
     "Undoing",
+    "Unfenced",
 ]
 
 
@@ -166,6 +168,7 @@ class Command:
             the present wait, or with ``full`` all that are left; ``abort`` goes back;
             ``supersede`` goes back because another rollout is to begin.
         full: For ``promote``.
+        hold: Whether the rollout's targets are on hold from now on.
         reason: For people.
         by: Who asked, as ``user@host:pid``.
     """
@@ -174,6 +177,7 @@ class Command:
 
     verb: Literal["pause", "resume", "promote", "abort", "supersede"]
     full: bool = False
+    hold: bool = False
     reason: str = ""
     by: str = ""
     kind: Literal["command"] = "command"
@@ -242,12 +246,13 @@ class Undoing:
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """Something to be done after the rollout: a warm window ends.
+    """Something to be done after the rollout: a warm window ends, or somebody releases a hold.
 
     Args:
         target: Where.
-        revision: What is to be removed, if it is not stable and has no traffic by then.
-        at_ms: Wall clock, milliseconds since 1970.
+        revision: What is to be removed, if it is not stable and has no traffic by then; of a hold, ``hold``.
+        at_ms: Wall clock, milliseconds since 1970; of a hold, since when.
+        what: ``window``, or ``hold``: nothing new is deployed there until somebody releases it.
     """
 
     __pydantic_config__ = STRICT
@@ -255,6 +260,7 @@ class Due:
     target: TargetId
     revision: RevisionId
     at_ms: int
+    what: Literal["window", "hold"] = "window"
     kind: Literal["due"] = "due"
 
 
@@ -285,10 +291,14 @@ Record: TypeAlias = Annotated[
     | Parked
     | Undoing
     | Due
+    | Noted
     | Ended,
     Tagged(),
 ]
 """Any journal record."""
+
+Unfenced: TypeAlias = Command | Settled | Noted
+"""What anybody may write, without a lease: of `Settled`, only the end of something due."""
 
 
 @final

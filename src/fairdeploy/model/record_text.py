@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fairdeploy.model._words import clean, duration, step_words
+from fairdeploy.model.note import Noted
 from fairdeploy.model.record import (
     Began,
     Command,
@@ -78,13 +79,11 @@ def _of_guard(record: Judged | Held | Released) -> tuple[str, str]:
 
 
 def _of_rollout(
-    record: Began | TookOver | Command | Paused | Resumed | Parked | Undoing | Due,
+    record: Began | TookOver | Command | Paused | Resumed | Parked | Undoing | Due | Noted,
 ) -> tuple[str, str]:
     match record:
-        case Began():
-            return "begin", f"plan {record.plan_hash[:12]}, by {record.holder}"
-        case TookOver():
-            return "take over", f"by {record.holder}: {record.reason}"
+        case Began() | TookOver():
+            return _taken(record)
         case Command():
             return "command", _command(record)
         case Paused():
@@ -97,7 +96,11 @@ def _of_rollout(
             at = f" at {record.step}" if record.step else ""
             evidence = f" ({'; '.join(record.evidence)})" if record.evidence else ""
             return "undo", f"{_OUTCOMES[record.outcome]}{at}: {record.reason}{evidence}"
+        case Noted():
+            return record.topic, _noted(record)
         case Due():
+            if record.what == "hold":
+                return "due", f"{record.target} is on hold since {_moment(record.at_ms)}"
             return "due", f"{record.revision} in {record.target} is removed after {_moment(record.at_ms)}"
 
 
@@ -105,6 +108,20 @@ def _command(record: Command) -> str:
     words = record.verb + (" in full" if record.full else "")
     words += f" by {record.by}" if record.by else ""
     return words + (f": {record.reason}" if record.reason else "")
+
+
+def _taken(record: Began | TookOver) -> tuple[str, str]:
+    name = record.holder.partition(" ")[0]  # what follows tells programs whether it lives
+    if isinstance(record, Began):
+        return "begin", f"plan {record.plan_hash[:12]}, by {name}"
+    return "take over", f"by {name}: {record.reason}"
+
+
+def _noted(record: Noted) -> str:
+    about = f"by {record.by}" if record.by else ""
+    if record.message:
+        about += f": {record.message}" if about else record.message
+    return about + (f" ({'; '.join(record.state.lines())})" if record.state is not None else "")
 
 
 def _parked(record: Parked) -> str:

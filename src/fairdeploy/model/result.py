@@ -82,3 +82,8 @@ class RolloutResult:
         )
         lines = [f"{self.outcome} after {self.seconds:.1f} s: {self.reason}{policy} ({serving})"]
         return "\n".join(lines + [f"  | {line}" for line in self.evidence])
+
+    def _repr_html_(self) -> str:
+        from fairdeploy.model.result_text import html  # noqa: PLC0415 - text is built on demand
+
+        return html(self)

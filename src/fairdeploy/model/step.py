@@ -9,6 +9,8 @@ from fairdeploy.errors import InvalidInput
 from fairdeploy.model import _check
 from fairdeploy.model._tagged import STRICT, Tagged
 from fairdeploy.model.check import Check
+from fairdeploy.model.database_step import Backup, Freeze, Migrate, Restore, Thaw
+from fairdeploy.model.delegate import Delegate
 from fairdeploy.model.release import RevisionId
 from fairdeploy.model.split import Split
 from fairdeploy.model.target import TargetId
@@ -307,7 +309,23 @@ class RunJob:
 
 
 Step: TypeAlias = Annotated[
-    Start | AwaitReady | Verify | Shift | Bake | Await | Scale | Drain | Retire | Promote | RunJob,
+    Start
+    | AwaitReady
+    | Verify
+    | Shift
+    | Bake
+    | Await
+    | Scale
+    | Drain
+    | Retire
+    | Promote
+    | RunJob
+    | Delegate
+    | Backup
+    | Migrate
+    | Restore
+    | Freeze
+    | Thaw,
     Tagged(),
 ]
 """Any step. Match it exhaustively; a new kind of step is a new schema."""

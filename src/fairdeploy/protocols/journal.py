@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from fairdeploy.errors import RecordError
-from fairdeploy.model import Command, Due, Event, Plan, Record, RolloutId, RolloutResult, Settled, TargetId
+from fairdeploy.model import Due, Event, Plan, Record, RolloutId, RolloutResult, TargetId, Unfenced
 from fairdeploy.protocols.lease import Lease
 
-__all__ = ["Archive", "Journal", "RolloutInfo"]
+__all__ = ["Archive", "Findable", "Journal", "RolloutInfo"]
 
 
 @final
@@ -44,6 +44,26 @@ class RolloutInfo:
     def open(self) -> bool:
         """Whether it has not ended."""
         return self.result is None
+
+    def lease(self, ttl_ms: int) -> Lease:
+        """Return its last lease, for whoever it was handed on to; the journal says whether it still holds."""
+        return Lease(
+            rollout=self.id,
+            epoch=self.epoch,
+            holder=self.holder,
+            expires_ms=self.expires_ms,
+            ttl_ms=ttl_ms,
+        )
+
+    @property
+    def windows(self) -> tuple[Due, ...]:
+        """The warm windows that it has left to be ended."""
+        return tuple(due for due in self.due if due.what == "window")
+
+    @property
+    def holds(self) -> tuple[Due, ...]:
+        """The holds that somebody put on its targets because of it."""
+        return tuple(due for due in self.due if due.what == "hold")
 
 
 class Journal(Protocol):
@@ -110,8 +130,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
-        """Append a command, or mark a `Due` as settled (step ``due:<target>:<revision>``), without a lease.
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
+        """Append a command or a note, or mark a `Due` as settled (step ``due:<target>:<revision>``), without a lease.
+
+        A note of topic ``hold`` leaves a `Due` of that kind for each target of the rollout: what `RolloutInfo.holds`
+        returns until it is settled (step ``due:<target>:hold``).
 
         Raises:
             UnknownRollout: If there is no such rollout.
@@ -148,6 +171,19 @@ class Journal(Protocol):
         ...
 
 
+@runtime_checkable
+class Findable(Protocol):
+    """A journal that other programs can open, such as a guard: a backend puts its address into its own URI."""
+
+    def address(self) -> str | None:
+        """Return what `fairdeploy.journal.open_journal` opens. It holds no secret, only where one is found.
+
+        ``None``: no other program could open it, because the password was given in clear.
+        """
+        ...
+
+
+@runtime_checkable
 class Archive(Protocol):
     """What a journal offers to those who look after it: not needed to deploy."""
 

@@ -7,7 +7,7 @@ from typing import final
 
 from fairdeploy.model.result import RolloutId
 
-__all__ = ["Fence", "Lease"]
+__all__ = ["Baton", "Fence", "Lease"]
 
 
 @final
@@ -42,3 +42,23 @@ class Fence:
 
     epoch: int
     key: str
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baton:
+    """What a holder hands to the next one with a lease, so that nothing is lost or done twice in between.
+
+    Args:
+        epoch: Of the lease: whoever finds another one in the journal was overtaken.
+        step: What comes next.
+        obeyed: Commands up to this position in the journal were obeyed.
+        skips: Waits that a `promote` has yet to end.
+        full: Whether it is to end all that are left.
+    """
+
+    epoch: int
+    step: str = ""
+    obeyed: int = 0
+    skips: int = 0
+    full: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
@@ -35,6 +36,9 @@ BESIDE_STABLE = (
 )
 """What convicts where old and new serve side by side: the comparison, and in seconds, also where there is
 nothing to compare with, a release that is broken. The last one warns that traffic is not split as told."""
+
+
+_PERCENT = re.compile(r"([0-9]{1,4})%")
 
 
 class Settings(Protocol):
@@ -74,6 +78,22 @@ def duration(value: Duration, what: str, *, low: int = 0) -> timedelta:
     return timedelta(milliseconds=_check.milliseconds(value, what, low=low))
 
 
+def bound(value: int | str, replicas: int, what: str, *, up: bool) -> int:
+    """Return a bound as a number of instances.
+
+    Raises:
+        InvalidInput: If it is neither a number nor a percentage.
+    """
+    if isinstance(value, int):
+        return _check.whole(value, what, low=0)
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        msg = f"{what} must be a number of instances or a percentage such as '25%', not {value!r}"
+        raise InvalidInput(msg)
+    parts = replicas * int(match[1])
+    return -(-parts // 100) if up else parts // 100
+
+
 def checks(value: Sequence[Check], what: str) -> tuple[Check, ...]:
     """Return checks as a tuple.
 
@@ -110,7 +130,7 @@ def settle(settings: Settings) -> None:
         msg = f"on_no_data must be one of {[str(a) for a in Action]!r}, not {settings.on_no_data!r}"
         raise InvalidInput(msg) from None
     _check_source(settings)
-    if settings.on_crash not in {"undo", "resume"}:
+    if not isinstance(settings.on_crash, str) or settings.on_crash not in {"undo", "resume"}:
         msg = f"on_crash must be 'undo' or 'resume', not {settings.on_crash!r}"
         raise InvalidInput(msg)
     for name, value in (

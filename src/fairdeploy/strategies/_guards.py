@@ -13,6 +13,7 @@ from fairdeploy.model import (
     AwaitReady,
     BoundCheck,
     Capability,
+    Delegate,
     ErrorComparison,
     Guard,
     LatencyComparison,
@@ -55,7 +56,7 @@ def span(steps: Sequence[Step], target: TargetId, candidate: RevisionId) -> tupl
     ready = [
         step.id
         for step in head
-        if isinstance(step, AwaitReady) and step.target == target and step.revision == candidate
+        if isinstance(step, (AwaitReady, Delegate)) and step.target == target and step.revision == candidate
     ]
     since = next(iter(gives or ready), None)
     return None if since is None or since == head[-1].id else (since, head[-1].id)

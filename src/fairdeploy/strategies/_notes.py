@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fairdeploy.model import MATCH_STABLE, Bake, Drain, Plan, Retire, Scale, Start, UndoPolicy
+from fairdeploy.model import MATCH_STABLE, Bake, Delegate, Drain, Plan, Retire, Scale, Start, UndoPolicy
 from fairdeploy.model._words import count, duration
 from fairdeploy.model.check import is_comparison, is_counted
 from fairdeploy.strategies._arguments import ms
@@ -37,6 +37,10 @@ def peak(deployment: Deployment, steps: Sequence[Step]) -> int:
                 )
                 lower = kept.pop(step.revision, had)
                 counts[step.revision] = max(lower, wanted)
+            case Delegate(revision=revision, replicas=size, max_surge=surge):
+                had = sum(counts.values())
+                most = max(most, (had if size is None else size) + surge)
+                counts = {revision: had if size is None else size}
             case Drain(keep=int(keep)):
                 kept[step.revision] = keep
             case Retire(keep_warm_ms=0):

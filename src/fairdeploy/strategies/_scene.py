@@ -125,7 +125,8 @@ def scene(
             f"endpoint {target.endpoint!r}: put '{{port}}' or '{{uds}}' into its command or env, or give endpoint=None"
         )
         raise InvalidInput(msg)
-    weights = Capability.WEIGHTS in capabilities
+    # Whether shares are needed between all and nothing, the steps say: they are looked at when the plan is whole.
+    weights = Capability.WEIGHTS in capabilities or (switches and Capability.SWITCHES in capabilities)
     if switches and serves and not weights:
         raise UnsupportedCapability(
             f"the traffic of {target.id!r} cannot be moved: this backend does not declare "

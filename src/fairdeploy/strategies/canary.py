@@ -29,7 +29,7 @@ from fairdeploy.strategies._notes import compose
 from fairdeploy.strategies._scene import Scene, bake, finish, raise_to, scene, shift, steady, verify
 from fairdeploy.strategies._shortcuts import shortcut
 
-__all__ = ["Canary"]
+__all__ = ["Canary", "traffic"]
 
 
 @final
@@ -118,7 +118,7 @@ class Canary:
         of = scene(release, target, deployment, capabilities, switches=True)
         if short := shortcut(of, self):
             return short
-        shares = _shares(self.steps)
+        shares, bakes = traffic(self)
         headers = self._headers(of)
         first = max(of.warm, of.share(shares[0])) if self.dynamic_scale else max(of.warm, of.replicas)
         steps = raise_to(of, self, first, ("start", "ready"), first=True)
@@ -127,7 +127,7 @@ class Canary:
         steps.append(verify(of, self.verify))
         steps += steady(of, self, replicas=of.replicas)
         have = first
-        for share, pause in zip(shares, self._bakes(), strict=True):
+        for share, pause in zip(shares, bakes, strict=True):
             name = f"{share / 100:g}"
             want = of.full if share == WHOLE else of.share(share)
             if want == MATCH_STABLE or want > have:
@@ -141,15 +141,18 @@ class Canary:
         seen = "visitors of the first share meet a fault before the analysis sees it"
         return compose(of, self, "Canary", steps, risks=[f"{seen}; {_first_words(of, shares[0])}."])
 
-    def _bakes(self) -> tuple[int, ...]:
-        if isinstance(self.bake, tuple):
-            return tuple(ms(value) for value in self.bake)
-        return (ms(self.bake),) * len(self.steps)  # type: ignore[arg-type]  # kept as a tuple or one duration
-
     def _headers(self, of: Scene) -> tuple[HeaderRoute, ...]:
         if self.smoke_header is None or not of.routed:
             return ()
         return (HeaderRoute(*self.smoke_header, of.candidate),)
+
+
+def traffic(canary: Canary) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the candidate's shares in basis points, and how long each is watched, in milliseconds."""
+    if isinstance(canary.bake, tuple):
+        return _shares(canary.steps), tuple(ms(value) for value in canary.bake)
+    bake_ms = ms(canary.bake)  # type: ignore[arg-type]  # kept as a tuple or one duration
+    return _shares(canary.steps), (bake_ms,) * len(canary.steps)
 
 
 def _first_words(of: Scene, share: int) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairdeploy.errors import UnsupportedCapability
-from fairdeploy.model import Capability, Drain, Plan, RouterSource, RunJob, Scale, Shift, Start, Step
+from fairdeploy.model import (
+    Capability,
+    Delegate,
+    Drain,
+    Plan,
+    RouterSource,
+    RunJob,
+    Scale,
+    Shift,
+    Start,
+    Step,
+)
 from fairdeploy.model.check import is_counted
 
 if TYPE_CHECKING:
@@ -17,6 +28,8 @@ _REMEDIES = {
     Capability.REVISIONS: "use Recreate(), which stops the old revision first",
     Capability.REPLICAS: "give the target replicas=1 and use BlueGreen() or Recreate()",
     Capability.WEIGHTS: "use Rolling() or Recreate(), or a backend whose router splits traffic",
+    Capability.DELEGATED: "use Rolling(), which replaces instances step by step",
+    Capability.DELEGATED_SHARES: "leave traffic= out: the platform moves it with the instances",
     Capability.HEADERS: "leave the header out (smoke_header=None, preview_header=None)",
     Capability.MIRROR: "leave the mirror out",
     Capability.STICKY: "give the target sticky=False",
@@ -37,6 +50,8 @@ def refuse_unsupported(plan: Plan, capabilities: frozenset[Capability]) -> None:
     Raises:
         UnsupportedCapability: If it cannot; the message names capability, step and remedy.
     """
+    if Capability.SWITCHES in capabilities and _switches_only(plan):
+        capabilities |= {Capability.WEIGHTS}
     for capability, where in _needs(plan):
         if capability not in capabilities:
             remedy = _REMEDIES.get(capability, "use another backend")
@@ -45,6 +60,12 @@ def refuse_unsupported(plan: Plan, capabilities: frozenset[Capability]) -> None:
                 f"{plan.strategy} needs the capability {str(capability)!r} ({where}), "
                 f"which this backend does not declare (it has: {has}): {remedy}"
             )
+
+
+def _switches_only(plan: Plan) -> bool:
+    """Whether at every step one revision has all traffic, or none has any."""
+    splits = [step.split for step in plan.steps if isinstance(step, Shift)]
+    return all(split is None or len(split.shares) == 1 for split in splits)
 
 
 def _needs(plan: Plan) -> Iterator[tuple[Capability, str]]:
@@ -78,6 +99,10 @@ def _of_step(step: Step) -> Iterator[Capability]:
             yield Capability.REPLICAS
         case Start(replicas=wanted) if wanted != 1:
             yield Capability.REPLICAS
+        case Delegate():
+            yield Capability.DELEGATED
+            if step.shares:
+                yield Capability.DELEGATED_SHARES
         case RunJob():
             yield Capability.JOBS
         case _:

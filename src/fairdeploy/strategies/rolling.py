@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,10 +24,9 @@ from fairdeploy.model import (
     Split,
     Target,
     Undecided,
-    _check,
 )
 from fairdeploy.model._words import count
-from fairdeploy.strategies._arguments import Duration, duration, ms, settle
+from fairdeploy.strategies._arguments import Duration, bound, duration, ms, settle
 from fairdeploy.strategies._notes import compose
 from fairdeploy.strategies._scene import Scene, bake, drain, finish, raise_to, scene, shift, steady, verify
 from fairdeploy.strategies._shortcuts import shortcut
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from fairdeploy.model import Step
 
 __all__ = ["Rolling"]
-
-_PERCENT = re.compile(r"([0-9]{1,4})%")
 
 
 @final
@@ -93,8 +89,8 @@ class Rolling:
         """Prove bounds and durations."""
         settle(self)
         object.__setattr__(self, "watch", duration(self.watch, "watch"))
-        surge = _bound(self.max_surge, WHOLE, "max_surge", up=True)
-        missing = _bound(self.max_unavailable, WHOLE, "max_unavailable", up=False)
+        surge = bound(self.max_surge, WHOLE, "max_surge", up=True)
+        missing = bound(self.max_unavailable, WHOLE, "max_unavailable", up=False)
         if isinstance(self.max_unavailable, str) and missing > WHOLE:
             msg = f"max_unavailable {self.max_unavailable!r} must be at most '100%'"
             raise InvalidInput(msg)
@@ -117,30 +113,14 @@ class Rolling:
         of = scene(release, target, deployment, capabilities)
         if short := shortcut(of, self):
             return short
-        surge = _bound(self.max_surge, of.replicas, "max_surge", up=True)
-        missing = min(of.replicas, _bound(self.max_unavailable, of.replicas, "max_unavailable", up=False))
+        surge = bound(self.max_surge, of.replicas, "max_surge", up=True)
+        missing = min(of.replicas, bound(self.max_unavailable, of.replicas, "max_unavailable", up=False))
         missing = missing if surge or missing else 1
         steps = [*steady(of, self), *_once(_batches(of, self, surge, missing), deployment.split)]
         risks = _risks(of, steps, surge, missing)
         steps += bake(of, "watch", ms(self.watch))
         steps += finish(of, ms(self.keep_warm), left=_left(of, steps))
         return compose(of, self, "Rolling", steps, risks=risks, restarts=True)
-
-
-def _bound(value: int | str, replicas: int, what: str, *, up: bool) -> int:
-    """Return a bound as a number of instances.
-
-    Raises:
-        InvalidInput: If it is neither a number nor a percentage.
-    """
-    if isinstance(value, int):
-        return _check.whole(value, what, low=0)
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        msg = f"{what} must be a number of instances or a percentage such as '25%', not {value!r}"
-        raise InvalidInput(msg)
-    parts = replicas * int(match[1])
-    return -(-parts // 100) if up else parts // 100
 
 
 def _batches(of: Scene, settings: Rolling, surge: int, missing: int) -> Iterator[Step]:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.errors import InvalidInput
-from fairdeploy.model import Plan, Promote, UndoPolicy
+from fairdeploy.model import Migrate, Plan, Promote, Restore, UndoPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fairdeploy.model import Guard, Step
 
@@ -79,11 +79,17 @@ def _renamed(plan: Plan) -> Plan:
     names = {step.id: f"{prefix}:{step.id}" for step in plan.steps}
     if promotion:
         names[promotion.id] = _PROMOTE
-    steps: list[Step] = [replace(step, id=names[step.id]) for step in plan.steps]
+    steps: list[Step] = [_step(step, names) for step in plan.steps]
     guards: list[Guard] = [
         replace(g, id=f"{prefix}:{g.id}", since=names[g.since], until=names[g.until]) for g in plan.guards
     ]
     return replace(plan, steps=tuple(steps), guards=tuple(guards))
+
+
+def _step(step: Step, names: Mapping[str, str]) -> Step:
+    if isinstance(step, (Migrate, Restore)) and step.backup:
+        return replace(step, id=names[step.id], backup=names.get(step.backup, step.backup))
+    return replace(step, id=names[step.id])
 
 
 def _head(plan: Plan) -> tuple[Step, ...]:

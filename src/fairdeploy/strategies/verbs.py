@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, final
@@ -14,6 +15,7 @@ from fairdeploy.model import (
     Check,
     Deployment,
     Plan,
+    Promote,
     Release,
     RevisionId,
     RouterSource,
@@ -26,9 +28,10 @@ from fairdeploy.model import (
 )
 from fairdeploy.strategies._arguments import Duration, duration, ms
 from fairdeploy.strategies._notes import compose
-from fairdeploy.strategies._scene import drain, finish, present, raise_to, scene, shift
+from fairdeploy.strategies._scene import Scene, drain, finish, present, raise_to, scene, shift, verify
 from fairdeploy.strategies._shortcuts import quiet, scaled, settled
 from fairdeploy.strategies.capabilities import refuse_unsupported
+from fairdeploy.strategies.delegated import handed_over
 
 if TYPE_CHECKING:
     from fairdeploy.model import Step
@@ -143,6 +146,7 @@ def rollback_plan(
     *,
     keep_warm: Duration = 0,
     ready_deadline: Duration = 300,
+    checks: Sequence[Check] = (),
     capabilities: frozenset[Capability] = _EVERYTHING,
 ) -> Plan:
     """Return the plan that goes back to an earlier release at once, warm or cold.
@@ -156,6 +160,7 @@ def rollback_plan(
         release: The earlier release.
         keep_warm: How long the revision that is left stays, a ``timedelta`` or seconds.
         ready_deadline: Longest time for instances to get ready, a ``timedelta`` or seconds.
+        checks: What the earlier revision's instances are asked before they get traffic; by default nothing.
         capabilities: Of the backend.
 
     Raises:
@@ -171,10 +176,23 @@ def rollback_plan(
         plan = settled(of)
         refuse_unsupported(plan, capabilities)
         return plan
+    if Capability.REVISIONS not in capabilities and Capability.DELEGATED in capabilities:
+        return _handed_back(of, haste, checks)
     steps = raise_to(of, haste, max(of.warm, of.replicas), ("start", "ready"), first=True)
+    if checks:
+        steps.append(verify(of, checks))
     if of.routed:
         steps.append(shift(of, "shift", Split.all_to(of.candidate)))
     steps += finish(of, ms(haste.keep_warm), left=of.standing)
+    risk = "data that only the later release understands; the earlier one must be able to live with it."
+    return compose(of, haste, "Rollback", steps, risks=[risk])
+
+
+def _handed_back(of: Scene, haste: _Haste, checks: Sequence[Check]) -> Plan:
+    """Return the plan by which the platform goes back itself: new instances first, none missing meanwhile."""
+    steps: list[Step] = [handed_over(of, haste.ready_deadline, haste.min_ready, max(1, of.replicas), 0)]
+    steps += [verify(of, checks)] if checks else []
+    steps.append(Promote("promote", targets=((of.id, of.candidate),)))
     risk = "data that only the later release understands; the earlier one must be able to live with it."
     return compose(of, haste, "Rollback", steps, risks=[risk])
 

@@ -50,11 +50,24 @@ class Address:
                 "a PostgreSQL journal's DSN begins with postgresql://, such as "
                 f"'postgresql://deployer@db.internal/deployments': this one does not (scheme {scheme[:20]!r})"
             )
-        parts = urlsplit(dsn)
+        try:
+            parts = urlsplit(dsn)
+        except ValueError:
+            # Not from that error: it may show what it could not read, a password too.
+            parts = None
+        if parts is None:
+            raise InvalidInput(
+                "the DSN of a PostgreSQL journal cannot be read: quote what is no letter or digit by per cent"
+            )
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         said, named = query.pop(_PASSWORD, None), query.pop(_SCHEMA, None)
         given = parts.password if parts.password is not None else query.pop("password", None)
         query.pop("password", None)
+        if "sslpassword" in query:  # the journal's URI would show it
+            raise InvalidInput(
+                "the DSN of a PostgreSQL journal must not hold the passphrase of a key (sslpassword): keep the client's "
+                "key without one, in a file that only its user may read"
+            )
         if schema is not None and named not in {None, schema}:
             raise InvalidInput(f"the DSN says schema {named!r}, and schema={schema!r} is given: say it once")
         where = schema or named or "fairdeploy"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.errors import RecordError
     from fairdeploy.journal.standing import Store
-    from fairdeploy.model import Command, Event, Plan, Record, RolloutId, SecretRef, Settled, TargetId
+    from fairdeploy.model import Event, Plan, Record, RolloutId, SecretRef, TargetId, Unfenced
     from fairdeploy.protocols import Clock, Lease, RolloutInfo
 
 __all__ = ["PostgresJournal"]
@@ -119,6 +119,10 @@ class PostgresJournal:
         """How `open` finds it again in another program. Holds no password, only where one is found."""
         return self._link.address.uri
 
+    def address(self) -> str | None:
+        """Return `uri`, or ``None`` if the password stood in the DSN: see `Findable`."""
+        return None if self._link.address.given is not None else self.uri
+
     @property
     def key(self) -> bytes:
         """See `Journal.key`."""
@@ -186,7 +190,7 @@ class PostgresJournal:
         key = ("append", lease.rollout, lease.epoch, texts)
         return await self._desk.ask(Call(key, rule, rollouts=[lease.rollout]))
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         """See `Journal.send`. Called again with the same after a lost answer, it is written once.
 
         Raises:
