@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
-from fairdeploy.backends.local._process import kill_marked, marked
+from fairdeploy.host._process import kill_marked, marked
 from fairdeploy.journal import MemoryJournal
 
 if TYPE_CHECKING:

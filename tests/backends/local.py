@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.abc
 
-from fairdeploy.backends.local._process import marked
+from fairdeploy.host._process import marked
 from fairdeploy.model import HTTPProbe, Probes, Release
 from fairdeploy.protocols import Fence
 
@@ -37,10 +37,12 @@ def serving(version: str = "1", *words: str, address: str = "--port={port}", **m
 T = TypeVar("T")
 
 
-async def until(look: Callable[[], Awaitable[T]], fits: Callable[[T], bool]) -> T:
+async def until(
+    look: Callable[[], Awaitable[T]], fits: Callable[[T], bool], *, seconds: float = DEADLINE
+) -> T:
     """Look until what is seen fits, and return it; fails with what was seen last."""
     seen = await look()
-    with anyio.move_on_after(DEADLINE):
+    with anyio.move_on_after(seconds):
         while not fits(seen):
             await anyio.sleep(0.02)
             seen = await look()

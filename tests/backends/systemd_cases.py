@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from fairdeploy.backends.local import LocalBackend, SystemdKeeper
-from fairdeploy.backends.local._process import Identity, marked
 from fairdeploy.backends.local._tail import last
 from fairdeploy.errors import StartError
+from fairdeploy.host._process import Identity, marked
 from fairdeploy.journal import MemoryJournal
 from fairdeploy.model import Target
 from fairdeploy.protocols import Program, ProgramState

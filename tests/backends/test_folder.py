@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairdeploy.backends.local import LocalBackend, SupervisorKeeper, launch
-from fairdeploy.backends.local._process import Identity
+from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
 from fairdeploy.errors import StateError
+from fairdeploy.host import launch
+from fairdeploy.host._process import Identity
 from fairdeploy.model import Capability, Release, Target
 from tests.backends.local import FENCE, kept, pid_of, ready, serving, until
 

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from fairdeploy.backends.local import LocalBackend
-from fairdeploy.backends.local._process import Identity, marked
 from fairdeploy.errors import BackendError, Fenced, StartError
+from fairdeploy.host._process import Identity, marked
 from fairdeploy.model import Capability, CommandProbe, HTTPProbe, Probes, Release, Target, TCPProbe
 from fairdeploy.protocols import Fence
 from tests.backends.local import (

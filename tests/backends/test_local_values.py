@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from fairdeploy.backends.local import launch
-from fairdeploy.backends.local._files import read_json, write_json
-from fairdeploy.backends.local._process import Identity
 from fairdeploy.backends.local._readiness import Standing
 from fairdeploy.backends.local._record import Record
 from fairdeploy.backends.local._tail import last
 from fairdeploy.backends.local.watch import Watched
 from fairdeploy.errors import StateError
+from fairdeploy.host import launch
+from fairdeploy.host._files import read_json, write_json
+from fairdeploy.host._process import Identity
 from fairdeploy.model import CommandProbe, HTTPProbe, Probes, TCPProbe
 
 WHO = Identity(1, 2, "boot")

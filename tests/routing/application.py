@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 from aiohttp import web
 
+from tests.serving import serving
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -49,20 +51,12 @@ async def application(
     """Serve an application on a port of its own, or on a unix socket."""
     app = Application(revision, instance or f"{revision}-1")
     runner = web.AppRunner(_app(app), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        if unix:
-            await web.UnixSite(runner, str(unix)).start()
-            app.address = f"unix:{unix}"
-        else:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            app.address = "{}:{}".format(*runner.addresses[0])
-        yield app
-    finally:
-        app.release.set()
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-            await runner.cleanup()
+    async with serving(runner, unix=unix) as port:
+        app.address = f"unix:{unix}" if unix else f"127.0.0.1:{port}"
+        try:
+            yield app
+        finally:
+            app.release.set()
 
 
 def _app(app: Application) -> web.Application:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from fairdeploy.protocols import Fence
 from fairdeploy.routing.envoy import EnvoyRouter, binary
 from fairdeploy.routing.envoy.process import forget_memory
 from fairdeploy.routing.envoy.state import STATE_FILE, load
+from fairdeploy.routing.haproxy.binary import find as find_light
+from tests import ports
 from tests.routing.application import Application, application
 from tests.routing.keeper import TaskKeeper, kept
 
@@ -36,16 +37,20 @@ def envoy_binary() -> Path:
         pytest.skip(f"no Envoy here: {exc}")
 
 
+async def light_binary() -> None:
+    """Find HAProxy, as Envoy is found."""
+    try:
+        await find_light(None)
+    except MissingDependency as exc:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no HAProxy here: {exc}")
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Give ports that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
+    return ports.free_port
 
 
 def forget_all(folder: Path) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from fairdeploy.protocols import TrafficRouter
+
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local]
 
@@ -38,12 +40,12 @@ async def browser(target: Target) -> AsyncIterator[httpx.AsyncClient]:
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Ask again until something holds."""
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         while not await holds():  # noqa: ASYNC110 -- what is asked is another process
             await anyio.sleep(0.01)
 
 
-async def until(router: EnvoyRouter, target: Target, holds: Callable[[Traffic], bool]) -> Traffic:
+async def until(router: TrafficRouter, target: Target, holds: Callable[[Traffic], bool]) -> Traffic:
     """Observe until something holds."""
     seen = Traffic()
 
@@ -56,7 +58,7 @@ async def until(router: EnvoyRouter, target: Target, holds: Callable[[Traffic], 
     return seen
 
 
-async def serve(router: EnvoyRouter, target: Target, routes: Routes, *, fence: Fence = FENCE) -> Traffic:
+async def serve(router: TrafficRouter, target: Target, routes: Routes, *, fence: Fence = FENCE) -> Traffic:
     """Apply routes and wait until they are served and every member is healthy."""
     await router.apply(target, routes, fence)
     wanted = {member.instance for one in routes.pools for member in one.members}
@@ -188,6 +190,23 @@ async def test_an_older_holder_is_refused(router: EnvoyRouter, target: Target, o
         await router.remove(target, Fence(epoch=4, key="older"))
 
     assert (await router.observe(target)).written == routes
+
+
+async def test_a_first_route_that_comes_late_is_refused(
+    router: EnvoyRouter, target: Target, old: Application
+) -> None:
+    """Nothing was ever routed, but whoever took over has said so: the holder before starts no Envoy."""
+    await router.remove(target, Fence(epoch=2, key="newer"))
+
+    with pytest.raises(Fenced, match="epoch 1 may not change the routes of 'shop/production': epoch 2"):
+        await router.apply(
+            target, Routes((pool(old),), split=Split.all_to("old")), Fence(epoch=1, key="older")
+        )
+    assert (await router.observe(target)).written is None
+
+    await serve(
+        router, target, Routes((pool(old),), split=Split.all_to("old")), fence=Fence(epoch=3, key="next")
+    )
 
 
 async def test_leaving_members_are_counted_until_they_are_idle(

@@ -10,9 +10,10 @@ import pytest
 
 from fairdeploy.errors import InvalidInput, MissingDependency, RouterError
 from fairdeploy.model import TLS, HTTPProbe, Pool, Routes, Split
+from fairdeploy.routing._address import normal
 from fairdeploy.routing.envoy import binary
 from fairdeploy.routing.envoy.counts import counters, parse_counts
-from fairdeploy.routing.envoy.document import Doc, address, document, normal
+from fairdeploy.routing.envoy.document import Doc, address, document
 from fairdeploy.routing.envoy.documents import whole
 from fairdeploy.routing.envoy.hosts import busy, healthy, in_flight, parse_hosts
 from fairdeploy.routing.envoy.places import assign

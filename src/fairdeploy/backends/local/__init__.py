@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fairdeploy.backends.local.backend import LocalBackend
-from fairdeploy.backends.local.keeper import open_keeper
-from fairdeploy.backends.local.supervisor import SupervisorKeeper
-from fairdeploy.backends.local.systemd import SystemdKeeper
+from fairdeploy.host.keeper import open_keeper
+from fairdeploy.host.supervisor import SupervisorKeeper
+from fairdeploy.host.systemd import SystemdKeeper
 
 __all__ = ["LocalBackend", "SupervisorKeeper", "SystemdKeeper", "open_keeper"]

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
-from fairdeploy.backends.local import launch
+from fairdeploy.host import _asking, launch
 from fairdeploy.model import CommandProbe, HTTPProbe, TCPProbe
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
 
     from fairdeploy.backends.local._record import Record
+    from fairdeploy.host._asking import AnyProbe
 
-__all__ = ["AnyProbe", "ask"]
-
-AnyProbe: TypeAlias = HTTPProbe | TCPProbe | CommandProbe
-
-_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
-_LONGEST = 65_536
-_LINGER = 0.1
+__all__ = ["ask"]
 
 
 async def ask(probe: AnyProbe, record: Record, port: int | None) -> str:
@@ -32,7 +26,8 @@ async def ask(probe: AnyProbe, record: Record, port: int | None) -> str:
         try:
             match probe:
                 case HTTPProbe():
-                    return await _http(probe, record, port)
+                    place = f"127.0.0.1:{port}" if port else "localhost"
+                    return await _asking.http(probe, place, partial(_connect, record, port))
                 case TCPProbe():
                     await (await _connect(record, port)).aclose()
                     return ""
@@ -65,25 +60,6 @@ async def _connect(record: Record, port: int | None) -> ByteStream:
     if port is None:
         raise OSError(0, "it has no port")
     return await anyio.connect_tcp("127.0.0.1", port)
-
-
-async def _http(probe: HTTPProbe, record: Record, port: int | None) -> str:
-    host = probe.host or (f"127.0.0.1:{port}" if port else "localhost")
-    head = f"GET {probe.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: fairdeploy-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    seen = b""
-    async with await _connect(record, port) as stream:
-        await stream.send(head.encode())
-        with suppress(anyio.EndOfStream, anyio.BrokenResourceError):  # the answer is what came before
-            while b"\r\n\r\n" not in seen and len(seen) < _LONGEST:
-                seen += await stream.receive()
-            with anyio.move_on_after(_LINGER):  # to its end: some servers complain of a client that leaves
-                for _ in range(_LONGEST):
-                    await stream.receive()
-    found = _STATUS.match(seen)
-    if found is None:
-        return f"GET {probe.path}: no HTTP answer"
-    status = int(found[1])
-    return "" if 200 <= status < 400 else f"GET {probe.path}: status {status}"
 
 
 async def _command(probe: CommandProbe, record: Record, port: int | None) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from fairdeploy.backends.local import _files, _hidden, _program, _scan, _starting, _tail
+from fairdeploy.backends.local import _scan, _starting, _tail
+from fairdeploy.host import _files, _hidden, _program
 from fairdeploy.protocols.backend import JobState
 from fairdeploy.protocols.keeper import Program
 

@@ -3,37 +3,66 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING, final
+from urllib.parse import parse_qsl, quote, unquote
 
-from fairdeploy.backends.local import _files, _lock, _scan, _starting, _watching
-from fairdeploy.backends.local._together import together
-from fairdeploy.backends.local.launch import boot_id
-from fairdeploy.errors import StateError
+from fairdeploy.backends.local import _scan, _starting, _watching
+from fairdeploy.errors import InvalidInput, StateError
+from fairdeploy.host import _files, _lock
+from fairdeploy.host._together import together
+from fairdeploy.host.launch import boot_id
+from fairdeploy.journal import naming
 
 if TYPE_CHECKING:
+    from fairdeploy.protocols.journal import Journal
     from fairdeploy.protocols.keeper import Keeper
 
-__all__ = ["claim", "path_of", "revive", "uri_of"]
+__all__ = ["Place", "claim", "revive"]
 
 _LOG = logging.getLogger("fairdeploy")
+_SCHEME = "local://"
 _SCHEMA = 1
 _FILE = "folder.json"
 _SECONDS = 60.0
 
 
-def path_of(folder: Path | str) -> Path:
-    """Return the absolute path of a folder given as a path or a ``local://`` URI."""
-    if isinstance(folder, str) and folder.startswith("local://"):
-        folder = unquote(folder.removeprefix("local://"))
-    return Path(folder).absolute()
+@final
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a backend's URI says.
 
+    Args:
+        folder: Absolute.
+        journal: Address of a journal that is not the folder's own.
+    """
 
-def uri_of(folder: Path) -> str:
-    """Return the ``local://`` URI of a folder."""
-    return f"local://{quote(str(folder))}"
+    folder: Path
+    journal: str | None = None
+
+    @classmethod
+    def of(cls, folder: Path | str, journal: Journal | None = None) -> Place:
+        """Return the place of a folder given as a path or a ``local://`` URI, and of a journal if one is given.
+
+        Raises:
+            InvalidInput: If the URI says something else than a folder and a journal, or another journal than is given.
+        """
+        if not isinstance(folder, str) or not folder.startswith(_SCHEME):
+            return cls(Path(folder).absolute(), naming.named(None, journal))
+        path, _, query = folder.removeprefix(_SCHEME).partition("?")
+        said = dict(parse_qsl(query, keep_blank_values=True))
+        told = naming.named(said.pop(naming.JOURNAL, None), journal)
+        if said:
+            raise InvalidInput(f"a local:// URI says a folder and a journal, and nothing of {sorted(said)!r}")
+        return cls(Path(unquote(path)).absolute(), told)
+
+    @property
+    def uri(self) -> str:
+        """What `of` understands."""
+        more = "" if self.journal is None else f"?{naming.JOURNAL}={quote(self.journal, safe='')}"
+        return f"{_SCHEME}{quote(str(self.folder))}{more}"
 
 
 def claim(folder: Path) -> None:

@@ -17,7 +17,7 @@ __all__ = ["journal", "keeper", "router"]
 
 def keeper(folder: Path) -> Keeper:
     """Return systemd's keeper where systemd runs, else supervisor's."""
-    from fairdeploy.backends.local.keeper import open_keeper  # noqa: PLC0415 -- unless one is given
+    from fairdeploy.host.keeper import open_keeper  # noqa: PLC0415 -- unless one is given
 
     return open_keeper(folder / "keeper")
 
@@ -29,8 +29,8 @@ def router(folder: Path, kept: Keeper) -> TrafficRouter:
     return EnvoyRouter(folder / "router", kept)
 
 
-def journal(folder: Path) -> AbstractAsyncContextManager[Journal]:
-    """Return an SQLite journal in the same folder, to be entered."""
-    from fairdeploy.journal import SQLiteJournal  # noqa: PLC0415 -- unless one is given
+def journal(folder: Path, address: str | None) -> AbstractAsyncContextManager[Journal]:
+    """Return the journal of an address, or an SQLite journal in the same folder, to be entered."""
+    from fairdeploy.journal import SQLiteJournal, open_journal  # noqa: PLC0415 -- unless one is given
 
-    return SQLiteJournal.open(folder / "journal.sqlite")
+    return SQLiteJournal.open(folder / "journal.sqlite") if address is None else open_journal(address)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, final
 
-from fairdeploy.backends.local import _prober
+from fairdeploy.backends.local import _ask
+from fairdeploy.host import _asking, _prober
 from fairdeploy.model import TCPProbe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
 
-    from fairdeploy.backends.local import _ask
-    from fairdeploy.backends.local._process import Identity
     from fairdeploy.backends.local._record import Record
+    from fairdeploy.host._process import Identity
     from fairdeploy.model import InstanceId
 
 __all__ = ["Readiness", "Running", "Standing"]
@@ -63,7 +64,7 @@ class Standing:
     failures: int = 0
     due: float = 0.0
 
-    def after(self, probe: _ask.AnyProbe, why: str, now: float) -> Standing:
+    def after(self, probe: _asking.AnyProbe, why: str, now: float) -> Standing:
         """Return the standing after one more answer; an empty ``why`` is a success."""
         due = now + probe.interval_ms / 1000
         if not why:
@@ -83,7 +84,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._known: dict[InstanceId, Standing] = {}
-        self._asked: dict[Identity, tuple[_ask.AnyProbe, Future[str]]] = {}
+        self._asked: dict[Identity, tuple[_asking.AnyProbe, Future[str]]] = {}
         self._prober = _prober.Prober()
 
     async def look(self, instances: Sequence[Running]) -> Mapping[InstanceId, Standing]:
@@ -117,4 +118,4 @@ class Readiness:
             self._known[record.id] = Standing(each.identity, ready=True, detail="")
         elif each.identity not in self._asked and time.monotonic() >= known.due:
             probe = record.probes.readiness or _PORT_OPENS
-            self._asked[each.identity] = probe, self._prober.ask(probe, record, each.port)
+            self._asked[each.identity] = probe, self._prober.ask(partial(_ask.ask, probe, record, each.port))

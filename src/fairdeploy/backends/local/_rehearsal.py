@@ -18,18 +18,19 @@ import anyio
 import anyio.to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from fairdeploy.backends.local import _files, _hidden, _rehearsing, _scan, _starting, _tail, _watching
+from fairdeploy.backends.local import _rehearsing, _scan, _starting, _tail, _watching
 from fairdeploy.backends.local._layout import Layout
-from fairdeploy.backends.local.launch import free_port
 from fairdeploy.errors import BackendError
+from fairdeploy.host import _files, _hidden
+from fairdeploy.host.launch import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from anyio.abc import Process
 
-    from fairdeploy.backends.local._home import Home
     from fairdeploy.backends.local._record import Record
+    from fairdeploy.host._home import Home
     from fairdeploy.model import Release, Target
 
 __all__ = ["Trial", "memory_of", "trial"]

@@ -28,7 +28,8 @@ def main(spec: str, folder: str) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # standard input is what ends this program
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launch.py")  # noqa: PTH118, PTH120, PTH100 -- pathlib costs 10 ms at start
+    here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH120, PTH100 -- pathlib costs 10 ms at start
+    script = os.path.join(here, "..", "..", "host", "launch.py")  # noqa: PTH118 -- as above
     log = os.open(os.path.join(folder, "output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)  # noqa: PTH118 -- as above
     child = os.fork()
     if not child:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from fairdeploy.backends.local import _files
-from fairdeploy.backends.local._process import Identity
 from fairdeploy.backends.local._record import Record
+from fairdeploy.host import _files
+from fairdeploy.host._process import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairdeploy.backends.local import _files, _program, launch
-from fairdeploy.backends.local._hidden import Hidden
 from fairdeploy.backends.local._record import Record
 from fairdeploy.errors import StartError, StateError, Unbound
+from fairdeploy.host import _files, _program, launch
 from fairdeploy.model.canonical import plain
 from fairdeploy.protocols.keeper import Program
+from fairdeploy.system.hidden import Hidden
 
 if TYPE_CHECKING:
     from fairdeploy.backends.local._layout import Layout

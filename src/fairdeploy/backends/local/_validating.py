@@ -21,7 +21,7 @@ from fairdeploy.validation import Copies, Disk, Machine, cpu, disk, memory
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from fairdeploy.backends.local._home import Home
+    from fairdeploy.host._home import Home
     from fairdeploy.preflight.rehearsal import Replica
     from fairdeploy.protocols import Scene
 

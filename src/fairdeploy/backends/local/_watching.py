@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from fairdeploy.backends.local import _lock, _scan
+from fairdeploy.backends.local import _scan
 from fairdeploy.backends.local._layout import Layout
+from fairdeploy.host import _lock
 from fairdeploy.protocols.keeper import Program
 
 if TYPE_CHECKING:

@@ -11,26 +11,16 @@ from typing import TYPE_CHECKING, final
 import anyio
 import anyio.to_thread
 
-from fairdeploy.backends.local import (
-    _files,
-    _guarding,
-    _hidden,
-    _jobs,
-    _lock,
-    _opening,
-    _parts,
-    _scan,
-    _starting,
-    _validating,
-    _watching,
-)
-from fairdeploy.backends.local._home import Home
+from fairdeploy.backends.local import _jobs, _opening, _parts, _scan, _starting, _validating, _watching
 from fairdeploy.backends.local._layout import Layout
 from fairdeploy.backends.local._observing import deployment, running
 from fairdeploy.backends.local._readiness import Readiness
-from fairdeploy.backends.local._together import together
-from fairdeploy.backends.local.launch import free_port
-from fairdeploy.errors import BackendError, Fenced
+from fairdeploy.backends.local._words import last_words
+from fairdeploy.errors import BackendError
+from fairdeploy.host import _epoch, _files, _guarding, _lock
+from fairdeploy.host._home import Home
+from fairdeploy.host._together import together
+from fairdeploy.host.launch import free_port
 from fairdeploy.model import Capability
 
 if TYPE_CHECKING:
@@ -63,6 +53,7 @@ class LocalBackend:
     def __init__(
         self,
         home: Home,
+        place: _opening.Place,
         *,
         keeper: Keeper,
         router: TrafficRouter | None,
@@ -71,6 +62,7 @@ class LocalBackend:
     ) -> None:
         self._folder = home.folder
         self._home = home
+        self._place = place
         self._keeper = keeper
         self._router = router
         self._journal = journal
@@ -95,9 +87,9 @@ class LocalBackend:
             folder: A path, or a ``local://`` URI as in `uri`. Made if missing; private to this user.
             keeper: What keeps processes; ``None``: systemd where it runs, else supervisor.
             router: What splits traffic; ``None``: Envoy, in the same folder.
-            journal: Leases and records; ``None``: SQLite, in the same folder.
+            journal: Leases and records; ``None``: what the URI says, else SQLite, in the same folder.
             guard: Keep ``python -m fairdeploy.guard`` while anything is open or due: it recovers what a dead
-                program left. ``None``: if keeper, router and journal are the folder's own, for it finds no other.
+                program left. ``None``: if it finds the journal, and keeper and router are the folder's own.
             bindings: Module that declares the ``checks`` with which the guard goes forward. Going back needs none.
 
         Yields:
@@ -108,18 +100,21 @@ class LocalBackend:
             StateError: If the folder is unusable: not writable, not this user's, or not a backend's.
             MissingDependency: If a default is needed whose extra is not installed.
         """
-        guard = _guarding.wanted(guard, journal, keeper, router)
-        path = _opening.path_of(folder)
-        await anyio.to_thread.run_sync(_opening.claim, path)
-        home = await anyio.to_thread.run_sync(Home.of, path)
+        guard = _guarding.wanted(guard, journal, keeper, router, named=True)
+        place = _opening.Place.of(folder, journal)
+        await anyio.to_thread.run_sync(_opening.claim, place.folder)
+        home = await anyio.to_thread.run_sync(Home.of, place.folder)
         async with AsyncExitStack() as owned:
             kept = keeper or _parts.keeper(home.folder)
             if journal is None:
-                journal = await owned.enter_async_context(_parts.journal(home.folder))
+                journal = await owned.enter_async_context(_parts.journal(home.folder, place.journal))
             if guard:
-                journal = _guarding.journal(journal, kept, home.folder, bindings)
+                journal = _guarding.journal(
+                    journal, kept, home.folder, bindings, uri=place.uri, address=place.journal
+                )
             backend = cls(
                 home,
+                place,
                 keeper=kept,
                 router=router or _parts.router(home.folder, kept),
                 journal=journal,
@@ -139,8 +134,8 @@ class LocalBackend:
 
     @property
     def uri(self) -> str:
-        """``local://`` and the absolute path, percent-encoded."""
-        return _opening.uri_of(self._folder)
+        """``local://`` and the absolute path, percent-encoded; ``?journal=`` names one that is not the folder's own."""
+        return self._place.uri
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -291,7 +286,7 @@ class LocalBackend:
     ) -> Mapping[InstanceId, tuple[str, ...]]:
         """Return the last lines that each instance has written; a mask stands for each secret that it was given."""
         layout = self._layout(target)
-        return await anyio.to_thread.run_sync(_hidden.last_words, layout, revision, lines)
+        return await anyio.to_thread.run_sync(last_words, layout, revision, lines)
 
     def _layout(self, target: Target) -> Layout:
         return Layout(self._folder, target.id)
@@ -301,13 +296,7 @@ class LocalBackend:
         """Hold the target's lock under an epoch that is not older than any seen."""
         _files.private_folder(layout.base)
         async with _lock.held(layout.lock, seconds=_LOCK_SECONDS):
-            newest = _scan.number(_files.read_json(layout.epoch) or {}, "epoch")
-            if fence.epoch < newest:
-                raise Fenced(
-                    f"epoch {fence.epoch} of {layout.target!r} has passed: a holder with epoch {newest} has taken over"
-                )
-            if fence.epoch > newest:
-                _files.write_json(layout.epoch, {"epoch": fence.epoch}, durable=True)
+            _epoch.pass_on(layout.epoch, layout.target, fence)
             yield
 
     def _want(self, layout: Layout, seen: _scan.Scan, revision: RevisionId, replicas: int) -> None:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, final
 import anyio
 import anyio.to_thread
 
-from fairdeploy.backends.local import _ask, _process, _scan, _watching
+from fairdeploy.backends.local import _ask, _scan, _watching
 from fairdeploy.errors import StateError
+from fairdeploy.host import _asking, _process
 
 if TYPE_CHECKING:
     from fairdeploy.backends.local._scan import Found
@@ -48,7 +49,7 @@ class Watched:
     alive: bool = False
     failures: int = 0
 
-    def after(self, probe: _ask.AnyProbe, why: str, now: float) -> Watched:
+    def after(self, probe: _asking.AnyProbe, why: str, now: float) -> Watched:
         """Return what is known after one more answer. Failures before the first success count after a minute."""
         due = now + probe.interval_ms / 1000
         if not why:

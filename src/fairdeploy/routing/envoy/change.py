@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from fairdeploy.errors import Fenced, RouterError
+from fairdeploy.errors import RouterError
 from fairdeploy.model import Routes
-from fairdeploy.routing.envoy import binary, certificate
+from fairdeploy.routing import _certificate
+from fairdeploy.routing._files import held, leave, make, read, write
+from fairdeploy.routing._site import Site, fenced
 from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.delivery import Rejected, awaited, deliver, is_delivered, put, reason, tidy
 from fairdeploy.routing.envoy.document import address
 from fairdeploy.routing.envoy.documents import whole
-from fairdeploy.routing.envoy.files import held, make, read, write
 from fairdeploy.routing.envoy.hosts import busy, hosts
 from fairdeploy.routing.envoy.listeners import bootstrap
 from fairdeploy.routing.envoy.places import assign, pruned
 from fairdeploy.routing.envoy.process import BOOTSTRAP, forget_memory, link, program, program_name, workers
 from fairdeploy.routing.envoy.routes import route_table
-from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, gone_at, leave, load
+from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
 from fairdeploy.routing.envoy.statistics import Loaded, loaded
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from fairdeploy.protocols import Fence
-    from fairdeploy.routing.envoy.site import Site
 
-__all__ = ["change", "fenced", "forget"]
+__all__ = ["change", "forget"]
 
 _LIVE_S: Final = 20.0
 _POLL_S: Final = 0.01
@@ -60,16 +60,18 @@ async def change(site: Site, routes: Routes, fence: Fence) -> None:
         address(after.endpoint)
         if after.tls and (before is None or seen is None or before.tls != after.tls):
             # A renewal that went wrong keeps nobody from going back: Envoy has the last good one.
-            certificate.check(after.tls)
+            _certificate.check(after.tls)
         if seen is None:
-            await binary.find(site.binary)
+            await site.find()
         await _switch(site, after, before, settled=settled, seen=seen)
 
 
 async def forget(site: Site, fence: Fence) -> None:
-    """Stop a target's Envoy and remove its folder; see `EnvoyRouter.remove`."""
-    if not site.folder.exists():
-        return
+    """Stop a target's Envoy and remove its folder; see `EnvoyRouter.remove`.
+
+    Where nothing was ever routed the epoch is kept all the same: the first route of a first deploy may come late, from
+    a program that was stopped in that moment and wakes when everything has been undone.
+    """
     async with held(site.folder):
         state = load(site.folder)
         fenced(state, site, fence)
@@ -125,7 +127,7 @@ async def _start(site: Site, state: State) -> None:
         write(site.folder, BOOTSTRAP, bootstrap())
     put(site.folder, state)
     state = await _from_the_beginning(site, state)
-    link(site.folder, state.process, await binary.find(site.binary))
+    link(site.folder, state.process, await site.find())
     await site.keeper.start(program(site.target, state, site.folder))
     try:
         with anyio.fail_after(_LIVE_S):
@@ -158,19 +160,6 @@ async def _seen(folder: Path) -> Loaded | None:
         return await loaded(folder)
     except Unreachable:
         return None
-
-
-def fenced(state: State | None, site: Site, fence: Fence) -> None:
-    """Refuse a holder that has been taken over.
-
-    Raises:
-        Fenced: If the state was written, or the folder removed, under a later epoch.
-    """
-    epoch = gone_at(site.folder) if state is None else state.epoch
-    if fence.epoch < epoch:
-        raise Fenced(
-            f"epoch {fence.epoch} may not change the routes of {site.target.id!r}: epoch {epoch} has taken over"
-        )
 
 
 def _rested(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from fairdeploy.errors import RouterError
+from fairdeploy.routing._files import read, sync, tail, write
 from fairdeploy.routing.envoy.clusters import eds_file
 from fairdeploy.routing.envoy.documents import (
     Document,
@@ -17,7 +18,6 @@ from fairdeploy.routing.envoy.documents import (
     secret_file,
     whole,
 )
-from fairdeploy.routing.envoy.files import read, sync, tail, write
 from fairdeploy.routing.envoy.places import eased
 from fairdeploy.routing.envoy.process import LOG
 from fairdeploy.routing.envoy.statistics import Loaded, loaded

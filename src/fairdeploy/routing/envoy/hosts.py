@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict, final
 from urllib.parse import quote
 
+from fairdeploy.routing._address import normal
 from fairdeploy.routing.envoy.admin import UNREADABLE, ask, unreadable
-from fairdeploy.routing.envoy.document import normal
 from fairdeploy.routing.envoy.listeners import ADMIN_SOCKET
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fairdeploy.errors import RouterError
-from fairdeploy.routing.envoy.document import normal
+from fairdeploy.routing._address import normal
 from fairdeploy.routing.envoy.state import Place
 
 if TYPE_CHECKING:

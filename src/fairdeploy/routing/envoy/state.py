@@ -11,14 +11,13 @@ from fairdeploy.model import TLS, Member, Probe, RevisionId, Routes
 from fairdeploy.model._tagged import STRICT
 from fairdeploy.model.canonical import canonical
 from fairdeploy.routing.envoy.admin import UNREADABLE
-from fairdeploy.routing.envoy.files import read, wipe, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic import TypeAdapter
 
-__all__ = ["STATE_FILE", "Place", "State", "decode", "encode", "gone_at", "leave", "load"]
+__all__ = ["STATE_FILE", "Place", "State", "decode", "encode", "load"]
 
 STATE_FILE: Final = "routes.json"
 
@@ -139,35 +138,3 @@ def load(folder: Path) -> State | None:
         msg = f"the router's state {str(path)!r} cannot be read: {exc.strerror}"
         raise RouterError(msg) from exc
     return decode(content, path)
-
-
-def gone_at(folder: Path) -> int:
-    """Return the epoch under which a target's folder was last removed; 0 if it never was.
-
-    Raises:
-        RouterError: If it cannot be read.
-    """
-    content = read(folder.parent, _gone(folder))
-    if content is None:
-        return 0
-    if not content.isdigit():
-        msg = (
-            f"{str(folder.with_name(_gone(folder)))!r} holds no epoch: it is damaged; once no program that "
-            "deployed there runs any more, remove it"
-        )
-        raise RouterError(msg)
-    return int(content)
-
-
-def leave(folder: Path, epoch: int) -> None:
-    """Remove a target's folder, but not the epoch: a holder that was taken over may wake when all is over.
-
-    Raises:
-        RouterError: If it cannot be written, or the folder cannot be removed.
-    """
-    write(folder.parent, _gone(folder), str(max(epoch, gone_at(folder))).encode())
-    wipe(folder)
-
-
-def _gone(folder: Path) -> str:
-    return f".{folder.name}.gone"

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from fairdeploy.errors import RouterError
-from fairdeploy.routing.envoy import binary
+from fairdeploy.routing._files import held, write
 from fairdeploy.routing.envoy.admin import Unreachable
 from fairdeploy.routing.envoy.delivery import is_delivered, put, reason
 from fairdeploy.routing.envoy.documents import whole
-from fairdeploy.routing.envoy.files import held, write
 from fairdeploy.routing.envoy.listeners import bootstrap
 from fairdeploy.routing.envoy.process import BOOTSTRAP, link, link_name, parent_s, program, program_name
 from fairdeploy.routing.envoy.state import STATE_FILE, State, encode, load
 from fairdeploy.routing.envoy.statistics import loaded, started
 
 if TYPE_CHECKING:
-    from fairdeploy.routing.envoy.site import Site
+    from fairdeploy.routing._site import Site
 
 __all__ = ["upgrade"]
 
@@ -40,7 +39,7 @@ async def upgrade(site: Site) -> None:
                 f"the Envoy of {site.target.id!r} does not answer: apply its routes, which starts it anew"
             ) from exc
         after = replace(state, process=state.process + 1)
-        link(site.folder, after.process, await binary.find(site.binary))
+        link(site.folder, after.process, await site.find())
         write(site.folder, BOOTSTRAP, bootstrap())
         put(site.folder, after)
         write(site.folder, STATE_FILE, encode(after))
@@ -90,5 +89,5 @@ async def _parted(site: Site, old: str) -> None:
 async def _back(site: Site, state: State, after: State) -> None:
     with anyio.CancelScope(shield=True):
         await site.keeper.stop(program_name(site.target, after.process))
-        link(site.folder, state.process, await binary.find(site.binary))
+        link(site.folder, state.process, await site.find())
         write(site.folder, STATE_FILE, encode(state))
