@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
-from fairdeploy.backends.local._process import kill_marked
+from fairdeploy.host._process import kill_marked
 from fairdeploy.journal import MemoryJournal
 from fairdeploy.model import Capability, Job, Release
 from fairdeploy.testing.conformance import BackendConformance
@@ -35,7 +35,7 @@ EVERYTHING = ROUTER_ABILITIES | {
 class TestSimulated(BackendConformance):
     """The simulated backend, with its clock on the event loop's own time."""
 
-    capabilities = EVERYTHING
+    capabilities = EVERYTHING | {Capability.DELEGATED}
     job = Job("succeeds", command=["true"])
 
     @pytest.fixture(params=["asyncio", "trio"])

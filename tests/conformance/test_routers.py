@@ -12,11 +12,13 @@ import anyio
 import pytest
 
 from fairdeploy.errors import MissingDependency
-from fairdeploy.model import Member, Target
+from fairdeploy.model import Capability, Member, Target
 from fairdeploy.routing.envoy import EnvoyRouter, binary
+from fairdeploy.routing.haproxy import HAProxyRouter
 from fairdeploy.testing.conformance import TrafficRouterConformance
 from fairdeploy.testing.simulation import Behaviour, Demand, SimulatedBackend, World
 from fairdeploy.testing.simulation.router import ROUTER_ABILITIES
+from tests.routing.conftest import light_binary
 from tests.routing.keeper import kept
 
 if TYPE_CHECKING:
@@ -144,5 +146,24 @@ class TestEnvoy(TrafficRouterConformance):
             @asynccontextmanager
             async def opening() -> AsyncIterator[TrafficRouter]:
                 yield EnvoyRouter(tmp_path, keeper)
+
+            yield opening
+
+
+@pytest.mark.local
+class TestHAProxy(TrafficRouterConformance):
+    """A real HAProxy."""
+
+    capabilities = ROUTER_ABILITIES - {Capability.MIRROR, Capability.STICKY}
+
+    @pytest.fixture
+    async def opened(self, tmp_path: Path) -> AsyncIterator[Opened[TrafficRouter]]:
+        """Open routers on one folder; HAProxy ends with the test."""
+        await light_binary()
+        async with kept() as keeper:
+
+            @asynccontextmanager
+            async def opening() -> AsyncIterator[TrafficRouter]:
+                yield HAProxyRouter(tmp_path, keeper)
 
             yield opening

@@ -1,4 +1,4 @@
-"""A program that deploys, to be killed: ``python -m tests.proof.deployment FOLDER ENDPOINT VERSION STRATEGY [guard]``."""
+"""A program that deploys, to be killed: ``python -m tests.proof.deployment FOLDER ENDPOINT VERSION STRATEGY [guard] [LEASE]``."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ checks: dict[str, HealthCheck] = {"fine": fine}
 """What a guard needs to go forward with what needs it."""
 
 
-async def main(folder: str, endpoint: str, version: str, strategy: str, guard: str = "") -> None:
+async def main(folder: str, endpoint: str, version: str, strategy: str, *more: str) -> None:
     """Deploy, and print every event as it comes."""
+    guard, lease = (*more, *("", "15")[len(more) :])
     target = Target("shop", replicas=2, endpoint=endpoint, drain_ms=15_000)
     async with LocalBackend.open(folder, guard=bool(guard)) as backend:
-        deployer = Deployer(backend, checks=checks if strategy == "resumed" else {}, validate=False)
+        bound = checks if strategy == "resumed" else {}
+        deployer = Deployer(backend, checks=bound, lease=float(lease), validate=False)
         plan = await deployer.plan(target, application(version), STRATEGIES[strategy])
         async with deployer.run(plan) as rollout:
             async for event in rollout.events():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,18 +10,12 @@ from pathlib import Path
 
 from fairdeploy import Deployer, HTTPProbe, Probes, Release, Target
 from fairdeploy.backends.local import LocalBackend, open_keeper
+from fairdeploy.protocols import Journal
 from fairdeploy.testing.load import LoadProcess, LoadReport, LoadSettings, Traffic, load_process, standard_mix
+from tests.killing import killed_at
+from tests.ports import free_port
 
-__all__ = ["Stage", "application", "free_port", "lost", "stage", "stopped", "under_load"]
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        assert isinstance(port, int)
-        return port
+__all__ = ["Stage", "application", "kill_at", "lost", "stage", "stopped", "under_load"]
 
 
 def application(version: str, *options: str, app: str = "polite") -> Release:
@@ -53,10 +46,12 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, replicas: int = 2, guard: bool = False) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, *, replicas: int = 2, guard: bool = False, journal: Journal | None = None
+) -> AsyncIterator[Stage]:
     """Open a folder, and stop all that runs in it in the end. Without a guard, unless it is what is proved."""
     target = Target("shop", replicas=replicas, endpoint=f"127.0.0.1:{free_port()}", drain_ms=15_000)
-    async with LocalBackend.open(folder, guard=guard) as backend, stopped(folder):
+    async with LocalBackend.open(folder, guard=guard, journal=journal) as backend, stopped(folder):
         yield Stage(folder=folder, backend=backend, deployer=Deployer(backend, validate=False), target=target)
 
 
@@ -77,6 +72,12 @@ async def under_load(
     settings = LoadSettings(max_requests=requests, seed=seed, max_in_flight=4_000)
     async with load_process(url, mix=mix or standard_mix(), rate=rate, settings=settings) as load:
         yield load
+
+
+async def kill_at(on: Stage, strategy: str, place: str, *more: str) -> None:
+    """Deploy in another program and kill it as soon as it has told of a place."""
+    words = (on.backend.uri, str(on.target.endpoint), "v1", strategy, *more)
+    await killed_at(place, "-m", "tests.proof.deployment", *words)
 
 
 def lost(report: LoadReport) -> str:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.load]
 class TestASample(CrashPoints):
     """Other points each time: the seed is told."""
 
-    seconds = 150.0
+    seconds = 90.0
 
     @pytest.fixture
     def house(self) -> House:

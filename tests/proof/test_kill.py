@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import anyio
 import pytest
-from anyio.streams.text import TextReceiveStream
 
-from tests.contracts import source
-from tests.proof.stage import Stage, application, lost, stage, under_load
+from tests.proof.stage import application, kill_at, lost, stage, under_load
 
 pytestmark = [pytest.mark.anyio, pytest.mark.load, pytest.mark.proof, pytest.mark.timeout(300)]
 
@@ -25,32 +19,6 @@ PLACES = [
     ("canary", "promote intended", "v1"),
     ("blue_green", "drain intended", "v1"),
 ]
-
-
-async def kill_at(on: Stage, strategy: str, place: str, *more: str) -> None:
-    """Deploy in another program and kill it as soon as it has told of a place."""
-    argv = [
-        sys.executable,
-        "-m",
-        "tests.proof.deployment",
-        str(on.folder),
-        str(on.target.endpoint),
-        "v1",
-        strategy,
-        *more,
-    ]
-    async with await anyio.open_process(argv, cwd=source.ROOT, stderr=subprocess.STDOUT) as program:
-        assert program.stdout is not None
-        said = ""
-        with anyio.fail_after(60):
-            async for text in TextReceiveStream(program.stdout):
-                said += text
-                if f"{place}\n" in said:
-                    program.send_signal(signal.SIGKILL)
-                    break
-            else:
-                pytest.fail(f"the program ended before {place!r}:\n{said}")
-            await program.wait()
 
 
 @pytest.mark.parametrize(("strategy", "place", "serving"), PLACES)

@@ -71,6 +71,28 @@ async def test_five_times_stables_errors_are_convicted_and_as_many_are_not(tmp_p
     assert report.lost == 0, lost(report)
 
 
+async def test_the_hard_guard_ends_a_burst_in_seconds(tmp_path: Path) -> None:
+    """Of a minute's bake with 15 bad answers a second, a release that fails 30 % answers a few seconds' worth."""
+    guarded = Canary(
+        steps=[50, 100],
+        bake=[60, 0],
+        analysis=[ErrorRate(max_percent=20, min_requests=20, window_ms=5_000)],
+        every=0.25,
+        keep_warm=0,
+    )
+    async with stage(tmp_path / "deployments", replicas=1) as on:
+        await on.deployer.deploy(on.target, application("v0"), QUICK)
+        async with under_load(on.url, rate=100, requests=1_000_000, mix=(keep_alive(),)) as load:
+            plan = await on.deployer.plan(on.target, application("bad", "--fail-percent", "30"), guarded)
+            async with on.deployer.run(plan) as rollout:
+                result = await rollout.result()
+            bad = load.snapshot().by_revision[str(plan.bases[0].candidate)].app_errors
+        report = load.report()
+    assert result.outcome is Outcome.ROLLED_BACK, str(result)
+    assert 6 <= bad <= 300, bad
+    assert report.lost == 0, lost(report)
+
+
 async def test_slower_answers_are_convicted_and_equal_ones_are_not(tmp_path: Path) -> None:
     """Beside a stable that takes 8 ms, two that take 24 ms go back by the router's histograms, two equal ones stay."""
     ends: dict[str, list[Outcome]] = {"bad": [], "good": []}

@@ -71,12 +71,6 @@ def reset(stream: SocketStream) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 async def load_of(url: str, traffic: Traffic, *, requests: int = 3, stop_within: float = 5.0) -> LoadReport:
     """Send some requests one after the other."""
     settings = LoadSettings(max_requests=requests, stop_within=stop_within)

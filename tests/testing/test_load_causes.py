@@ -24,7 +24,8 @@ from fairdeploy.testing.load import (
 from fairdeploy.testing.load._client import HTTPClient
 from fairdeploy.testing.load._endpoint import endpoint_of
 from fairdeploy.testing.load._sessions import Sessions
-from tests.testing.load_servers import OK, free_port, load_of, read_request, reset, serving
+from tests.ports import free_port
+from tests.testing.load_servers import OK, load_of, read_request, reset, serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -28,7 +28,8 @@ from fairdeploy.testing.load import (
     websocket,
 )
 from fairdeploy.testing.load.traffic import read_mix, to_json
-from tests.testing.load_servers import OK, answering_politely, free_port, read_request, serving, until
+from tests.ports import free_port
+from tests.testing.load_servers import OK, answering_politely, read_request, serving, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

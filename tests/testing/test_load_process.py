@@ -15,7 +15,8 @@ import pytest
 
 from fairdeploy.errors import FairdeployError, Refused
 from fairdeploy.testing.load import LoadReport, LoadSettings, keep_alive, load_process
-from tests.testing.load_servers import OK, answering_politely, free_port, read_request, serving, until
+from tests.ports import free_port
+from tests.testing.load_servers import OK, answering_politely, read_request, serving, until
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream

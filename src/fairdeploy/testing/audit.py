@@ -33,16 +33,15 @@ if TYPE_CHECKING:
     from fairdeploy.errors import RecordError
     from fairdeploy.model import (
         Base,
-        Command,
         Event,
         Guard,
         Plan,
         Record,
         RolloutId,
         RolloutResult,
-        Settled,
         Step,
         TargetId,
+        Unfenced,
     )
     from fairdeploy.protocols import HealthCheck, Journal, Lease, RolloutInfo, Subject
     from fairdeploy.testing.simulation import Effect, World
@@ -318,7 +317,7 @@ class _Watched:
             self._audit.written(lease.rollout, record)
         return seq
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         seq = await self._journal.send(rollout, record)
         self._audit.note(rollout, "is sent", record)
         return seq

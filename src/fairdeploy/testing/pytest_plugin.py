@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 import pytest
 
 from fairdeploy.engine import Deployer
 from fairdeploy.model import Target
+from fairdeploy.testing import _ports
 from fairdeploy.testing.audit import Audit
 from fairdeploy.testing.simulation import SimulatedBackend, World
 
@@ -28,13 +28,7 @@ __all__ = [
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Give ports of the loopback address that nobody listens on now."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
+    return _ports.free_port
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from fairdeploy.errors import RouterError
 from fairdeploy.model import Capability, Member, Pool, Routes, Split, Target, Traffic
 from fairdeploy.protocols import Fence, TrafficRouter
+from fairdeploy.testing._ports import free_port
 from fairdeploy.testing.conformance.suite import Conformance, Opened, expect
 from fairdeploy.testing.conformance.visitors import Visitors, loopback
 
@@ -39,12 +39,12 @@ class Counting(Conformance, suite=True):
     @pytest.fixture
     def target(self) -> Target:
         """Give a target on a free port of the loopback address."""
-        return Target("conformance", endpoint=f"127.0.0.1:{_free_port()}")
+        return Target("conformance", endpoint=f"127.0.0.1:{free_port()}")
 
     @pytest.fixture
     def elsewhere(self) -> Target:
         """Give another target."""
-        return Target("conformance", environment="elsewhere", endpoint=f"127.0.0.1:{_free_port()}")
+        return Target("conformance", environment="elsewhere", endpoint=f"127.0.0.1:{free_port()}")
 
     @pytest.fixture
     def visiting(self) -> Opened[Visitors]:
@@ -168,9 +168,3 @@ class Counting(Conformance, suite=True):
                 "nothing is in flight",
             )
         expect((gone.in_flight or {}).get(member) == 1, "who left must be counted until it is idle", gone)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

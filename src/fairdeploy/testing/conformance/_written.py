@@ -7,6 +7,7 @@ from fairdeploy.model import (
     Bake,
     Base,
     Command,
+    DeploymentState,
     Due,
     Ended,
     ErrorRate,
@@ -15,6 +16,7 @@ from fairdeploy.model import (
     HTTPCheck,
     Intended,
     Judged,
+    Noted,
     Outcome,
     Parked,
     Paused,
@@ -102,5 +104,8 @@ def every_kind(rollout: str) -> tuple[Record, ...]:
         Intended(step="undo-1-shift", phase="undo", undo=undo),
         Settled(step="undo-1-shift", phase="undo"),
         due(),
+        Noted(
+            topic="state", message="before", by="me@here:1", state=DeploymentState("shop/production", at_ms=7)
+        ),
         ended(rollout, Outcome.ABORTED),
     )

@@ -44,6 +44,8 @@ class BackendConformance(BringingUp, suite=True):
         words: See ``speaking``.
         exiting: A release whose instances write ``words`` and exit by themselves, or ``None`` if
             nothing that is kept ever exits.
+        tells_ages: ``False`` where the platform dates what it starts in whole seconds, so that the oldest of one
+            second cannot be told.
         job: A job that succeeds. What it writes differs from run to run, if it can.
         failing_job: A job that fails.
     """

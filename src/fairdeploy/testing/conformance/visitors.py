@@ -77,7 +77,13 @@ class LoopbackVisitors:
                 except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
                     return  # whoever asked has gone
 
-        self._tasks.start_soon(listener.serve, serve)
+        async def listen() -> None:
+            try:
+                await listener.serve(serve)
+            except* anyio.ClosedResourceError:
+                pass  # the visit is over
+
+        self._tasks.start_soon(listen)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 -- of a socket, not of a database
         return self._member(revision, port)
 
@@ -139,4 +145,7 @@ async def loopback() -> AsyncGenerator[LoopbackVisitors]:
         try:
             yield LoopbackVisitors(tasks, listening, client)
         finally:
+            with anyio.CancelScope(shield=True):
+                # First: who is cancelled just as a visitor arrives lets asyncio fail (an accept without anybody to give it to).
+                await listening.aclose()
             tasks.cancel_scope.cancel()

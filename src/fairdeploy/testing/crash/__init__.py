@@ -9,20 +9,22 @@ A backend joins by one fixture: see `CrashHouse` and `fairdeploy.testing.crash.s
 
 from __future__ import annotations
 
-from fairdeploy.testing.crash.boundaries import Gate, gated
-from fairdeploy.testing.crash.house import CrashHouse, Housing
+from fairdeploy.testing.crash.boundaries import Gate, gated, gated_database
+from fairdeploy.testing.crash.house import CrashHouse, Furnished, Housing
 from fairdeploy.testing.crash.nursery import Mortal, Nursery, nursery
-from fairdeploy.testing.crash.stories import STORIES, Story
+from fairdeploy.testing.crash.stories import NATIVE, STORIES, Story
 from fairdeploy.testing.crash.survey import DOUBLE, SINGLE, House, Survey, survey
 from fairdeploy.testing.crash.trial import Fault, Finding, Stage, count_boundaries, staged, try_point
 
 __all__ = [
     "DOUBLE",
+    "NATIVE",
     "SINGLE",
     "STORIES",
     "CrashHouse",
     "Fault",
     "Finding",
+    "Furnished",
     "Gate",
     "House",
     "Housing",
@@ -33,6 +35,7 @@ __all__ = [
     "Survey",
     "count_boundaries",
     "gated",
+    "gated_database",
     "nursery",
     "staged",
     "survey",

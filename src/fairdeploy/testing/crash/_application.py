@@ -1,6 +1,7 @@
 """An application that is up in an instant and vanishes when told to stop: only a drain saves its requests.
 
-Run by its path and without site-packages, as a thousand of them are started: ``python -IS _application.py SOCKET REVISION``.
+Run by its path and without site-packages, as a thousand of them are started: ``python -IS _application.py SOCKET REVISION``,
+or with a port instead of a socket, in a container.
 """
 
 import json
@@ -32,5 +33,15 @@ class Server(socketserver.ThreadingUnixStreamServer):
     request_queue_size = 128
 
 
+class PortServer(socketserver.ThreadingTCPServer):
+    """Listens on a port."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+
 if __name__ == "__main__":
+    if sys.argv[1].isdecimal():
+        PortServer(("", int(sys.argv[1])), Visit).serve_forever()
     Server(sys.argv[1], Visit).serve_forever()

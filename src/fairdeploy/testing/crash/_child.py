@@ -16,8 +16,9 @@ import anyio
 
 from fairdeploy.engine import Deployer
 from fairdeploy.errors import FairdeployError
-from fairdeploy.testing.crash.boundaries import gated
-from fairdeploy.testing.crash.stories import STORIES
+from fairdeploy.testing.crash.boundaries import gated, gated_database
+from fairdeploy.testing.crash.house import Furnished
+from fairdeploy.testing.crash.stories import stories_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,6 @@ __all__ = ["RECOVER", "Task", "carry_out", "tell"]
 RECOVER = "recover"
 """The story of a program that finds what another one has left."""
 _LOOK_AGAIN = 0.05
-_MOMENT = 0.001
 _STDOUT = 1
 
 
@@ -39,7 +39,7 @@ class Task:
     """What a program is to do.
 
     Args:
-        story: One of `STORIES`, or `RECOVER`.
+        story: One of the house's, or `RECOVER`.
         version: Of the release.
         stop_at: A boundary's name, or which boundary from the first one on; ``None``: none.
         lease: Time to live of its leases, in seconds.
@@ -63,7 +63,6 @@ class _Stop:
     def __init__(self, stop_at: str | int | None) -> None:
         self._stop_at = stop_at
         self._met: Counter[str] = Counter()
-        self._inside = 0
 
     async def at(self, boundary: str) -> None:
         self._met[boundary] += 1
@@ -71,25 +70,23 @@ class _Stop:
         here = self._stop_at in {name, self._met.total()}
         tell(at=name, here=here)
         if here:
-            while self._inside:  # noqa: ASYNC110 -- each lasts for milliseconds, and this is the last thing done
-                await anyio.sleep(_MOMENT)
             # To this thread: it does not come back from the call before it has stopped.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
+        # It may be stopped in the middle of what its other tasks do, with any lock in its hands.
+        yield
 
 
 async def _act(house: CrashHouse, task: Task) -> None:
     async with house.open() as backend:
-        deployer = Deployer(gated(backend, _Stop(task.stop_at)), lease=task.lease, validate=False)
+        gate = _Stop(task.stop_at)
+        held = house.databases() if isinstance(house, Furnished) else {}
+        databases = {name: gated_database(each, gate) for name, each in held.items()}
+        deployer = Deployer(gated(backend, gate), databases=databases, lease=task.lease, validate=False)
         if task.story != RECOVER:
-            await STORIES[task.story].deed(deployer, house, task.version)
+            await stories_of(house)[task.story].deed(deployer, house, task.version)
             return
         while True:
             await deployer.recover()

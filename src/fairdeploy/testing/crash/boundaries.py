@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar, final
 
-from fairdeploy.protocols import Preflight
+from fairdeploy.errors import BackupError, Refused
+from fairdeploy.protocols import Preflight, RolloutController, Snapshotted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
 
     from fairdeploy.errors import RecordError
     from fairdeploy.model import (
+        BackupProof,
         Capability,
-        Command,
         Counters,
+        DatabaseSeen,
+        Delegate,
         Deployment,
         Event,
         InstanceId,
@@ -25,22 +28,25 @@ if TYPE_CHECKING:
         RevisionId,
         RolloutId,
         Routes,
-        Settled,
         Target,
         TargetId,
         Traffic,
+        Unfenced,
     )
     from fairdeploy.protocols import (
         Backend,
+        Database,
         Fence,
         JobState,
         Journal,
         Lease,
+        Progress,
         RolloutInfo,
+        Snapshot,
         TrafficRouter,
     )
 
-__all__ = ["Gate", "gated"]
+__all__ = ["Gate", "gated", "gated_database"]
 
 T = TypeVar("T")
 
@@ -59,8 +65,7 @@ class Gate(Protocol):
     def passing(self) -> AbstractAsyncContextManager[None]:
         """Return what is entered around every call, also one that only reads or renews.
 
-        A program that has died must not come through; one that is to stop waits for those that are inside: no database
-        can be asked while a stopped process is in the middle of writing to it.
+        A program that has died must not come through.
         """
         ...
 
@@ -75,6 +80,16 @@ def gated(backend: Backend, gate: Gate) -> Backend:
         gate: What is passed.
     """
     return _GatedBackend(backend, gate)
+
+
+def gated_database(database: Database, gate: Gate) -> Database:
+    """Return a database whose every effect passes a gate before and after.
+
+    Args:
+        database: What is acted on.
+        gate: What is passed.
+    """
+    return _GatedDatabase(database, gate)
 
 
 async def _through(gate: Gate, what: str, call: Awaitable[T]) -> T:
@@ -129,7 +144,7 @@ class _GatedJournal:
         what = "append " + " and ".join(_words(record) for record in records)
         return await _through(self._gate, what, self._journal.append(lease, *records, end=end))
 
-    async def send(self, rollout: RolloutId, record: Command | Settled) -> int:
+    async def send(self, rollout: RolloutId, record: Unfenced) -> int:
         return await _through(self._gate, f"send {_words(record)}", self._journal.send(rollout, record))
 
     async def read(self, rollout: RolloutId | None = None, *, since: int = 0) -> tuple[Event, ...]:
@@ -245,8 +260,73 @@ class _GatedBackend:
         call = self._backend.execute(target, revision, release, job, fence)
         return await _through(self._gate, f"execute {_step(fence)}", call)
 
+    async def delegate(
+        self, target: Target, step: Delegate, release: Release | None, fence: Fence
+    ) -> Progress:
+        if not isinstance(self._backend, RolloutController):
+            raise Refused("the platform of this backend rolls nothing out by itself")
+        call = self._backend.delegate(target, step, release, fence)
+        return await _through(self._gate, f"delegate {_step(fence)}", call)
+
     async def tail(
         self, target: Target, revision: RevisionId, lines: int
     ) -> Mapping[InstanceId, tuple[str, ...]]:
         async with self._gate.passing():
             return await self._backend.tail(target, revision, lines)
+
+
+@final
+class _GatedDatabase:
+    """A database seen through a gate."""
+
+    def __init__(self, database: Database, gate: Gate) -> None:
+        self._database = database
+        self._gate = gate
+
+    def configuration(self) -> str:
+        return self._database.configuration()
+
+    async def observe(self) -> DatabaseSeen:
+        async with self._gate.passing():
+            return await self._database.observe()
+
+    async def claim(self, target: TargetId, fence: Fence) -> None:
+        await _through(self._gate, "claim the database", self._database.claim(target, fence))
+
+    async def backup(self, target: TargetId, fence: Fence) -> BackupProof:
+        return await _through(self._gate, f"back up {_step(fence)}", self._database.backup(target, fence))
+
+    async def migrate(
+        self,
+        target: TargetId,
+        to: str,
+        fence: Fence,
+        *,
+        back: bool = False,
+        backup: str = "",
+        accept: str = "",
+    ) -> None:
+        call = self._database.migrate(target, to, fence, back=back, backup=backup, accept=accept)
+        await _through(self._gate, f"migrate {_step(fence)}", call)
+
+    async def freeze(self, target: TargetId, fence: Fence, *, frozen: bool) -> None:
+        call = self._database.freeze(target, fence, frozen=frozen)
+        await _through(self._gate, f"{'freeze' if frozen else 'thaw'} {_step(fence)}", call)
+
+    async def restore(self, target: TargetId, backup: str, fence: Fence, *, accept: str = "") -> str:
+        call = self._database.restore(target, backup, fence, accept=accept)
+        return await _through(self._gate, f"restore {_step(fence)}", call)
+
+    async def snapshot_before(self, at_ms: int) -> Snapshot | None:
+        if not isinstance(self._database, Snapshotted):
+            return None
+        async with self._gate.passing():
+            return await self._database.snapshot_before(at_ms)
+
+    async def restore_snapshot(
+        self, target: TargetId, snapshot: str, fence: Fence, *, to: str, accept: str = ""
+    ) -> str:
+        if not isinstance(self._database, Snapshotted):
+            raise BackupError("nobody keeps snapshots of this database")
+        call = self._database.restore_snapshot(target, snapshot, fence, to=to, accept=accept)
+        return await _through(self._gate, f"restore {_step(fence)}", call)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Protocol, cast, final
+from typing import TYPE_CHECKING, Protocol, cast, final, runtime_checkable
 
 from fairdeploy.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from fairdeploy.model import Deployment, Job, Release, Target
-    from fairdeploy.protocols import Backend
+    from fairdeploy.protocols import Backend, Database, RolloutInfo
+    from fairdeploy.testing.crash.stories import Story
     from fairdeploy.testing.load import LoadProcess
 
-__all__ = ["CrashHouse", "Housing"]
+__all__ = ["CrashHouse", "Furnished", "Housing"]
 
 
 class CrashHouse(Protocol):
@@ -50,6 +51,24 @@ class CrashHouse(Protocol):
 
     def strays(self, deployment: Deployment) -> Sequence[str]:
         """Return what is there and not in the deployment, such as a process that nobody knows, each in a few words."""
+        ...
+
+
+@runtime_checkable
+class Furnished(Protocol):
+    """What a `CrashHouse` has too if its programs act on databases."""
+
+    @property
+    def stories(self) -> Mapping[str, Story]:
+        """What its programs do beside `STORIES`, by name."""
+        ...
+
+    def databases(self) -> Mapping[str, Database]:
+        """Return the databases by name, opened anew for each program."""
+        ...
+
+    async def complaints(self, story: str, infos: Sequence[RolloutInfo]) -> Sequence[str]:
+        """Return what is wrong with the databases, each a sentence, once the rollouts of a story have ended."""
         ...
 
 

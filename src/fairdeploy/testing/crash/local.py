@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import tempfile
 from contextlib import asynccontextmanager
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, final
 import anyio
 
 from fairdeploy.backends.local import LocalBackend, open_keeper
-from fairdeploy.backends.local._home import Home
-from fairdeploy.backends.local._process import marked
+from fairdeploy.host._home import Home
+from fairdeploy.host._process import marked
 from fairdeploy.model import HTTPProbe, Job, Probes, Release, Target
+from fairdeploy.testing._ports import free_port
 from fairdeploy.testing.crash.house import Housing
 from fairdeploy.testing.load import LoadSettings, keep_alive, load_process, new_connection, post
 
@@ -117,11 +117,8 @@ async def local_house(*, replicas: int = 2, rate: float = _RATE) -> AsyncIterato
     """
     with tempfile.TemporaryDirectory(prefix="fairdeploy-crash-", ignore_cleanup_errors=True) as place:
         folder = Path(place) / "deployments"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         try:
-            yield Housing.of(LocalHouse, str(folder), f"127.0.0.1:{port}", str(replicas), str(rate))
+            yield Housing.of(LocalHouse, str(folder), f"127.0.0.1:{free_port()}", str(replicas), str(rate))
         finally:
             with anyio.CancelScope(shield=True):
                 await open_keeper(folder / "keeper").shutdown()

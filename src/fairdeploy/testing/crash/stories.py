@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
-from fairdeploy.model import AwaitReady, Intended, RunJob
-from fairdeploy.strategies import BlueGreen, Canary, Recreate, Rolling
+from fairdeploy.model import AwaitReady, Capability, Delegate, Intended, RunJob
+from fairdeploy.strategies import BlueGreen, Canary, Delegated, Recreate, Rolling
+from fairdeploy.testing.crash.house import Furnished
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from fairdeploy.engine import Deployer
+    from fairdeploy.model import Deployment, Plan, Release, Target
     from fairdeploy.protocols import Strategy
     from fairdeploy.testing.crash.house import CrashHouse
 
     Deed = Callable[[Deployer, CrashHouse, str], Awaitable[object]]
 
-__all__ = ["STORIES", "Story", "first"]
+__all__ = ["NATIVE", "STORIES", "Story", "first", "stories_of"]
 
 _MOMENT = 0.1
 """Seconds of each bake: long enough to be a step, short enough for a thousand runs."""
@@ -32,11 +34,13 @@ class Story:
         deed: Does it, with a deployer, in a house, for a version.
         before: What has to be there first; done by another program that does not die.
         downtime: Whether requests are lost by design.
+        attention: Whether it may end with a person being asked.
     """
 
     deed: Deed
     before: Deed | None = None
     downtime: bool = False
+    attention: bool = False
 
 
 def _deploying(strategy: Strategy) -> Deed:
@@ -46,7 +50,23 @@ def _deploying(strategy: Strategy) -> Deed:
     return deed
 
 
-_QUICK = BlueGreen(watch=0, keep_warm=0, preview_header=None, analysis=())
+@final
+@dataclass(frozen=True, slots=True)
+class _Quickest:
+    """Whatever brings a release up soonest: the platform by itself, where it does that, else blue-green."""
+
+    def plan(
+        self, release: Release, target: Target, deployment: Deployment, capabilities: frozenset[Capability]
+    ) -> Plan:
+        by = (
+            Delegated(analysis=())
+            if Capability.DELEGATED in capabilities
+            else BlueGreen(watch=0, keep_warm=0, preview_header=None, analysis=())
+        )
+        return by.plan(release, target, deployment, capabilities)
+
+
+_QUICK = _Quickest()
 _CANARY = Canary(steps=(25, 100), bake=_MOMENT, keep_warm=0, analysis=())
 
 
@@ -70,7 +90,7 @@ async def _with_a_job(deployer: Deployer, house: CrashHouse, version: str) -> No
     release = house.release(version)
     plan = await deployer.plan(house.target, release, _QUICK)
     if (job := house.job(version)) is not None:
-        place = next(i for i, step in enumerate(plan.steps) if isinstance(step, AwaitReady)) + 1
+        place = next(i for i, step in enumerate(plan.steps) if isinstance(step, AwaitReady | Delegate)) + 1
         step = RunJob("job", target=house.target.id, revision=release.revision, job=job)
         plan = replace(plan, steps=(*plan.steps[:place], step, *plan.steps[place:]))
     async with deployer.run(plan) as rollout:
@@ -106,3 +126,13 @@ STORIES: Mapping[str, Story] = {
     "job": Story(deed=_with_a_job),
 }
 """By name, as the matrix has them."""
+NATIVE: Mapping[str, Story] = {
+    "delegated": Story(deed=_deploying(Delegated(watch=_MOMENT, analysis=()))),
+    **{name: STORIES[name] for name in ("rollback", "job")},
+}
+"""What can be done where the platform replaces instances by itself (`Delegated`)."""
+
+
+def stories_of(house: CrashHouse) -> Mapping[str, Story]:
+    """Return what can be done in a house: `STORIES`, `NATIVE`, and those that it brings itself."""
+    return {**STORIES, **NATIVE, **(house.stories if isinstance(house, Furnished) else {})}

@@ -33,8 +33,8 @@ class CrashPoints(Conformance, suite=True):
     ``FAIRDEPLOY_CRASH_SEED``.
 
     Attributes:
-        seconds: No point is begun after so long; ``None``: all are tried.
-        stories: Keys of `STORIES`: leave out what the backend cannot do.
+        seconds: No point is begun after so long, once one was reached; ``None``: all are tried.
+        stories: Keys of `STORIES`: leave out what the backend cannot do. Keys of `NATIVE`, where the platform rolls out.
         faults: How programs die.
     """
 
@@ -53,4 +53,4 @@ class CrashPoints(Conformance, suite=True):
         told = "\n".join(str(finding) for finding in found.wrong)
         expect(not found.wrong, f"every end must be the one that the journal demands: {found}", told)
         expect(not found.lost, "no request may be lost", str(found))
-        expect(any(finding.reached for finding in found.findings), "points must be reached", str(found))
+        expect(found.reached > 0, "points must be reached", str(found))

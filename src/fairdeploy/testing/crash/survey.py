@@ -55,11 +55,15 @@ class Survey:
         """The points after which something was not as it must be."""
         return [finding for finding in self.findings if finding.wrong]
 
+    @property
+    def reached(self) -> int:
+        """How many points were."""
+        return sum(finding.reached for finding in self.findings)
+
     def __str__(self) -> str:
         """Return it in a line."""
-        reached = sum(finding.reached for finding in self.findings)
         return (
-            f"{reached} crash points (seed {self.seed}): {len(self.wrong)} wrong ends, "
+            f"{self.reached} crash points (seed {self.seed}): {len(self.wrong)} wrong ends, "
             f"{self.lost} of {self.requests} requests lost"
         )
 
@@ -82,7 +86,7 @@ async def survey(
         seed: Of the order, and of where second deaths are.
         stories: Which.
         faults: Which.
-        seconds: No point is begun after so long; ``None``: all of them are tried.
+        seconds: No point is begun after so long, once one was reached; ``None``: all of them are tried.
         tell: Called with each finding as it comes.
     """
     found = Survey(seed)
@@ -95,7 +99,7 @@ async def survey(
                 pack = await _pack(stage, stories, faults, found)
                 chance.shuffle(pack)
             clean = True
-            while pack and clean and anyio.current_time() < late:
+            while pack and clean and (anyio.current_time() < late or not found.reached):
                 story, fault, place = pack.pop()
                 at: list[str | int] = [place, *(chance.randint(1, _LATEST) for _ in fault[1:])]
                 async with stage.watched(story):
@@ -107,7 +111,7 @@ async def survey(
             report = stage.load.report()
             found.requests += report.requests
             found.lost += report.lost - stage.by_design
-        if not pack or anyio.current_time() >= late:
+        if not pack or (anyio.current_time() >= late and found.reached):
             return found
 
 

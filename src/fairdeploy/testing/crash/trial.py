@@ -11,8 +11,9 @@ import anyio
 from fairdeploy.engine import Deployer
 from fairdeploy.errors import FairdeployError
 from fairdeploy.testing.crash._child import RECOVER
+from fairdeploy.testing.crash.house import Furnished
 from fairdeploy.testing.crash.nursery import nursery
-from fairdeploy.testing.crash.stories import STORIES, first
+from fairdeploy.testing.crash.stories import first, stories_of
 from fairdeploy.testing.crash.verdict import Before, complaints
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Make a deployer that does not die."""
-        self.deployer = Deployer(self.backend, validate=False)
+        databases = self.house.databases() if isinstance(self.house, Furnished) else {}
+        self.deployer = Deployer(self.backend, databases=databases, validate=False)
 
     def version(self) -> str:
         """Return a version that was not there before."""
@@ -107,7 +109,7 @@ class Stage:
     @asynccontextmanager
     async def watched(self, story: str) -> AsyncIterator[None]:
         """Count apart what is lost in a story that has downtime."""
-        if not STORIES[story].downtime:
+        if not stories_of(self.house)[story].downtime:
             yield
             return
         before = await self.lost()
@@ -136,7 +138,7 @@ async def staged(housing: Housing) -> AsyncIterator[Stage]:
 
 
 async def _before(stage: Stage, story: str) -> Before:
-    if (before := STORIES[story].before) is not None:
+    if (before := stories_of(stage.house)[story].before) is not None:
         await before(stage.deployer, stage.house, stage.version())
     return await Before.of(stage.backend, stage.house.target)
 
@@ -152,7 +154,7 @@ async def count_boundaries(stage: Stage, story: str) -> tuple[str, ...]:
     program = await stage.nursery.begin(story, version)
     if await program.ended(_WITHIN) or program.said:
         raise FairdeployError(f"story {story!r} did not come to its end: {program.said}")
-    wrong = await complaints(stage.backend, stage.house, before, version)
+    wrong = await complaints(stage.backend, stage.house, before, version, story)
     if wrong:
         raise FairdeployError(f"story {story!r} ends wrongly without any death: {'; '.join(wrong)}")
     return tuple(program.boundaries)
@@ -191,7 +193,7 @@ async def try_point(stage: Stage, story: str, fault: Fault, *at: str | int) -> F
         await _recovered(stage)
     except FairdeployError as error:
         wrong.append(f"{type(error).__name__}: {error}")
-    wrong += await complaints(stage.backend, stage.house, before, version)
+    wrong += await complaints(stage.backend, stage.house, before, version, story)
     return Finding(story=story, fault=fault, places=tuple(places), wrong=tuple(wrong))
 
 

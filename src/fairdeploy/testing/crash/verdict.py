@@ -9,6 +9,8 @@ import anyio
 
 from fairdeploy.engine.world import look
 from fairdeploy.model import Base, Ended, Intended, Outcome, Split
+from fairdeploy.testing.crash.house import Furnished
+from fairdeploy.testing.crash.stories import stories_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +48,9 @@ class Before:
         return cls(rollouts=frozenset(info.id for info in infos), stable=seen.stable)
 
 
-async def complaints(backend: Backend, house: CrashHouse, before: Before, version: str) -> list[str]:
+async def complaints(
+    backend: Backend, house: CrashHouse, before: Before, version: str, story: str = ""
+) -> list[str]:
     """Return what is not as it must be, each a sentence that begins with an invariant's name.
 
     Args:
@@ -54,13 +58,15 @@ async def complaints(backend: Backend, house: CrashHouse, before: Before, versio
         house: What else there is to see.
         before: What was there.
         version: What was deployed.
+        story: What the program did, if it was one of the house's.
     """
+    attention = bool(story) and stories_of(house)[story].attention
     infos = [i for i in await backend.journal.rollouts(house.target.id) if i.id not in before.rollouts]
     wrong: list[str] = []
     expected, promoted = before.stable, False
     for info in infos:
         events = await backend.journal.read(info.id)
-        wrong += _record_of(info, events)
+        wrong += _record_of(info, events, attention=attention)
         if _promotion_intended(info, events):
             expected, promoted = info.plan.bases[0].candidate or expected, True
     runs = house.runs(version)
@@ -68,6 +74,8 @@ async def complaints(backend: Backend, house: CrashHouse, before: Before, versio
         wrong.append(f"I6: the job of {version} ran {runs} times")
     if promoted and not runs and any(step.kind == "run_job" for info in infos for step in info.plan.steps):
         wrong.append(f"I6: {version} was promoted and its job never ran")
+    if story and isinstance(house, Furnished):
+        wrong += await house.complaints(story, infos)
     return wrong + await _settled_world(backend, house, expected)
 
 
@@ -77,7 +85,7 @@ def _promotion_intended(info: RolloutInfo, events: Sequence[Event]) -> bool:
     return point is not None and any(each.step == point.id and each.phase == "do" for each in steps)
 
 
-def _record_of(info: RolloutInfo, events: Sequence[Event]) -> Iterator[str]:
+def _record_of(info: RolloutInfo, events: Sequence[Event], *, attention: bool) -> Iterator[str]:
     """Complain of what one rollout's record says."""
     ends = [event.record.result.outcome for event in events if isinstance(event.record, Ended)]
     if len(ends) != 1:
@@ -85,6 +93,12 @@ def _record_of(info: RolloutInfo, events: Sequence[Event]) -> Iterator[str]:
     wanted = (
         {Outcome.PROMOTED} if _promotion_intended(info, events) else {Outcome.ROLLED_BACK, Outcome.ABORTED}
     )
+    if info.plan.point_of_no_return is None:
+        wanted.add(
+            Outcome.PROMOTED
+        )  # what promotes nothing, such as steps on a database alone, may come to its end
+    if attention:
+        wanted.add(Outcome.NEEDS_ATTENTION)
     if not wanted.issuperset(ends):
         yield f"I6: rollout {info.id} ended {ends}, its journal demands one of {sorted(wanted)}"
     epochs = [event.epoch for event in events if event.epoch]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fairdeploy.testing.simulation.backend import SimulatedBackend
 from fairdeploy.testing.simulation.behaviour import Behaviour, Demand
+from fairdeploy.testing.simulation.database import SimulatedDatabase, SimulatedMigration, SimulatedStore
 from fairdeploy.testing.simulation.effect import Effect, Loss
 from fairdeploy.testing.simulation.fault import Fault
 from fairdeploy.testing.simulation.invariants import check_invariants
@@ -21,7 +22,10 @@ __all__ = [
     "Fault",
     "Loss",
     "SimulatedBackend",
+    "SimulatedDatabase",
+    "SimulatedMigration",
     "SimulatedRouter",
+    "SimulatedStore",
     "World",
     "check_invariants",
 ]

@@ -11,19 +11,20 @@ from anyio.lowlevel import checkpoint
 from fairdeploy.errors import BackendError, StartError
 from fairdeploy.journal import MemoryJournal
 from fairdeploy.model import Capability
-from fairdeploy.protocols import JobState
+from fairdeploy.protocols import JobState, Progress
 from fairdeploy.testing.simulation.router import ROUTER_ABILITIES, SimulatedRouter
 from fairdeploy.testing.simulation.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fairdeploy.model import Deployment, InstanceId, Job, Release, RevisionId, Target, TargetId
+    from fairdeploy.model import Delegate, Deployment, InstanceId, Job, Release, RevisionId, Target, TargetId
     from fairdeploy.protocols import Fence, Journal, TrafficRouter
 
 __all__ = ["SimulatedBackend"]
 
 _ABILITIES = frozenset({Capability.REVISIONS, Capability.REPLICAS, Capability.JOBS, Capability.FENCED})
+_ABILITIES |= {Capability.DELEGATED}
 
 
 @final
@@ -223,6 +224,42 @@ class SimulatedBackend:
             return JobState(phase="running")
         code = behaviour.job_codes.get(job.name, 0)
         return JobState(phase="failed" if code else "succeeded", exit_code=code, output=behaviour.last_words)
+
+    async def delegate(
+        self, target: Target, step: Delegate, release: Release | None, fence: Fence
+    ) -> Progress:
+        """See `RolloutController.delegate`: new instances come first, the old ones go once all of them are ready.
+
+        Raises:
+            StartError: If the revision's behaviour says so.
+            Fenced: If a newer epoch was seen.
+            BackendError: By a fault.
+        """
+        place, behaviour = self.world.place(target.id), self.world.behaviour(step.revision)
+        size = step.replicas or max(1, sum(place.replicas.values()))
+
+        def act() -> bool:
+            if behaviour.start_error is not None:
+                raise StartError(behaviour.start_error, behaviour.last_words)
+            before = dict(place.replicas)
+            place.replicas[step.revision] = size
+            if release is not None:
+                place.releases[step.revision] = release
+            now, mine = self.world.now(), place.running(step.revision)
+            for _ in range(size - len(mine)):
+                self.world.start(place, target, step.revision, serves=place.releases[step.revision].serves)
+            if len(mine) >= size and all(machine.ready(now) for machine in mine):
+                others = [each for each in place.running() if each.revision != step.revision]
+                for machine in (*others, *mine[size:]):
+                    self.world.stop(place, machine)
+                place.replicas = {step.revision: size}
+            return before != place.replicas
+
+        effect = self.world.effect("backend.delegate", target.id, fence, f"{step.revision} x {size}")
+        await self.world.call("backend.delegate", effect, act)
+        ready = sum(machine.ready(self.world.now()) for machine in place.running(step.revision))
+        whole = set(place.replicas) == {step.revision} and ready >= size
+        return Progress(phase="succeeded" if whole else "running", message=f"{ready} of {size} ready")
 
     async def tail(
         self, target: Target, revision: RevisionId, lines: int

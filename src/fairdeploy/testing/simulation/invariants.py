@@ -14,7 +14,7 @@ def check_invariants(backend: SimulatedBackend) -> list[str]:
     """Return every violation so far, oldest first; empty if there is none.
 
     I1: a revision got weight while the router did not see instances ready for its share of
-    the target's replicas. I2: an instance was stopped while it had requests in flight, or
+    the target's replicas; those lost within the 50 ms that a look serves do not count. I2: an instance was stopped while it had requests in flight, or
     while the router sent it traffic. Both are looked at as effects happen, so that what is
     mended afterwards is found too.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from fairdeploy.errors import BackendError, Fenced, RouterError
+from fairdeploy.errors import BackendError, DatabaseError, Fenced, RouterError
 from fairdeploy.model import InstanceId, RevisionId, TargetId
 from fairdeploy.testing.clock import VirtualClock
 from fairdeploy.testing.simulation.behaviour import Behaviour, Demand
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Hook", "World"]
 
 T = TypeVar("T")
+
+_LOOK_SERVES = 0.05
+"""Seconds that a look serves where nothing was applied since: half the interval of the fastest probes (design, engine)."""
 
 Hook: TypeAlias = "Callable[[Literal['before', 'after'], Effect], None]"
 """Called around every effect. What it raises leaves the call: the way to die at a boundary."""
@@ -248,9 +251,9 @@ class World:
             self.hook("after", done)
 
     def just_lost(self, place: Place, instance: InstanceId) -> bool:
-        """Whether an instance has died while the present call was under way: nobody could know."""
+        """Whether an instance has died while the present call was under way, or since the look it may stand on."""
         machine = place.machines.get(instance)
-        return machine is not None and machine.lost and machine.stopped_at >= self._called_at
+        return machine is not None and machine.lost and machine.stopped_at >= self._called_at - _LOOK_SERVES
 
     def effect(self, name: str, target: TargetId, fence: Fence, detail: str) -> Effect:
         """Return an effect that is about to happen."""
@@ -274,12 +277,17 @@ class World:
         return None
 
     @staticmethod
-    def error(name: str, when: str, *, retry_after: float | None = None) -> BackendError | RouterError:
+    def error(
+        name: str, when: str, *, retry_after: float | None = None
+    ) -> BackendError | RouterError | DatabaseError:
         """Return what a fault raises."""
         message = f"simulated: {name} failed {when} its effect: try it again"
         if retry_after is not None:
             message = f"simulated: {name} is throttled: try it again in {retry_after:g} s"
-        error = RouterError(message) if name.startswith("router.") else BackendError(message)
+        kinds: dict[str, type[BackendError | RouterError | DatabaseError]]
+        kinds = {"router": RouterError, "database": DatabaseError}
+        error = kinds.get(name.partition(".")[0], BackendError)(message)
+        error.retryable = True
         error.retry_after = retry_after
         return error
 
