@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,17 +12,21 @@ from fairdeploy.errors import InvalidInput, Refused
 from fairdeploy.patterns import (
     CRITERIA,
     DEPLOYMENT_PATTERNS,
+    Claim,
     Criterion,
     DeploymentPattern,
     Eligibility,
     Expertise,
+    Grade,
     InstitutionRequirements,
     Level,
     Scale,
+    Source,
     Status,
     recommend,
     recommend_deployment_pattern,
 )
+from fairdeploy.patterns.criterion import Grader
 from tests.patterns.institutions import INSTITUTIONS, Institution
 
 SMALL = InstitutionRequirements(
@@ -137,6 +142,8 @@ def test_forms_are_read() -> None:
         ({"data_sovereignty": "perhaps"}, ["data_sovereignty", "'perhaps'", "'yes'"]),
         ({"users": "many"}, ["users", "'many'"]),
         ({"staff_fte": -1}, ["staff_fte", "-1"]),
+        ({"staff_fte": "0,5"}, ["staff_fte", "'0,5'"]),
+        ({"users": 10**400}, ["users", "10000"]),
         ({"rto_hours": float("nan")}, ["rto_hours", "nan"]),
         ({"availability_percent": 101}, ["availability_percent", "101"]),
         ({"traffic": "wild"}, ["traffic", "'wild'", "'Bursty'"]),
@@ -181,6 +188,53 @@ def test_bad_patterns_are_refused_by_name() -> None:
         _pattern(compliance_support=["GDPR", "gdpr"])
     with pytest.raises(InvalidInput, match="at least one"):
         recommend(SMALL, patterns={})
+
+
+def _for_some(_needs: object, pattern: DeploymentPattern) -> Grade | None:
+    return Grade(0.5, "so so") if pattern.runs_services else None
+
+
+@pytest.mark.parametrize(
+    ("grade", "words"),
+    [
+        (0.5, r"grade of 'own' must be a function.*0\.5"),
+        (lambda _needs, _pattern: 0.5, r"'own' must return a Grade or None, not 0\.5"),
+        (lambda _needs, _pattern: Grade("0.5", "so so"), r"from 0 to 1, not '0\.5'"),  # type: ignore[arg-type]  # bad on purpose
+        (_for_some, "'own' grades some patterns and returns None for others"),
+    ],
+)
+def test_bad_criteria_are_refused_by_name(grade: Grader, words: str) -> None:
+    """A criterion of one's own that cannot be compared is refused, not left to fail somewhere."""
+    with pytest.raises(InvalidInput, match=words):
+        recommend(SMALL, criteria=[*CRITERIA, Criterion("own", "Own", 1, grade)])
+
+
+@pytest.mark.parametrize("criteria", [7, "budget", ["budget"]])
+def test_what_is_no_list_of_criteria_is_refused(criteria: Sequence[Criterion]) -> None:
+    """Names are not criteria."""
+    with pytest.raises(InvalidInput, match=r"^criteria (must|cannot).*(7|'budget')"):
+        recommend(SMALL, criteria=criteria)
+
+
+def test_bad_claims_are_refused_by_name() -> None:
+    """A text is no list of conditions, and a year no day."""
+    with pytest.raises(InvalidInput, match="conditions of HIPAA must be a list of texts, not 'BAA'"):
+        Claim("HIPAA", Status.CONDITIONAL, "BAA")  # type: ignore[arg-type]  # bad on purpose
+    with pytest.raises(InvalidInput, match="date must be a day such as '2026-11-23', not 2026"):
+        Source("our lawyer", "https://example.org", 2026)  # type: ignore[arg-type]  # bad on purpose
+
+
+def test_what_is_dominated_is_next_and_never_said_to_win() -> None:
+    """Of two with equal points the dominated one is behind, by the paragraph and after every change."""
+    worse = DEPLOYMENT_PATTERNS["on_premise_single"]
+    better = replace(worse, name="Better", rpo_hours=0.5)
+
+    advice = recommend(SMALL, patterns={"a-worse": worse, "better": better})
+
+    assert advice.best is not None
+    assert advice.best.key == "better"
+    assert f"Next is {worse.name}, 0 points" in advice.summary()
+    assert "a-worse" not in {change.winner for change in advice.changes()}
 
 
 def test_the_key_of_the_best_is_returned() -> None:

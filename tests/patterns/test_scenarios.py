@@ -23,15 +23,18 @@ from fairdeploy.patterns import (
     DeploymentPattern,
     Grade,
     InstitutionRequirements,
+    Level,
     Recommendation,
     Scale,
     recommend,
 )
 from fairdeploy.patterns._extra import needed
+from fairdeploy.patterns.gate import GATES
+from fairdeploy.patterns.reading import told, watched
 from fairdeploy.patterns.scenario import compare
 from fairdeploy.patterns.sensitivity import share, simplex
 from fairdeploy.patterns.yaml import read_catalogue, read_requirements
-from tests.patterns.drawn import needs
+from tests.patterns.drawn import needs, patterns
 from tests.patterns.institutions import INSTITUTIONS
 
 if TYPE_CHECKING:
@@ -137,6 +140,51 @@ def test_an_answer_given_otherwise_is_worked_out_as_if_asked_anew(asked: Institu
                 value = [] if change.after == "none" else change.after.split(", ")
             again = recommend(InstitutionRequirements.read({**asked.record(), change.field: value}))
             assert (again.best.key if again.best else None) == change.winner, change
+
+
+@given(needs(), patterns())
+def test_gates_and_criteria_read_no_more_than_they_tell(
+    asked: InstitutionRequirements, pattern: DeploymentPattern
+) -> None:
+    """What would change the answer is looked for among the fields that are told to be read."""
+    for gate in GATES:
+        assert watched(gate, asked, pattern) <= told(gate), gate
+    for criterion in CRITERIA:
+        assert watched(criterion.grade, asked, pattern) <= told(criterion.grade), criterion.key
+
+
+def test_a_number_that_was_given_may_be_what_decides() -> None:
+    """What each pattern reaches is tried in its place, the nearest first."""
+    answers = {**CLOSE.requirements.record(), "compliance": ["GDPR"], "expertise": "advanced"}
+    found = recommend(
+        InstitutionRequirements.read({**answers, "availability_percent": 99.5, "staff_fte": 2})
+    ).changes()
+
+    assert "if availability_percent were 99.95 instead of 99.5, public_cloud wins" in map(str, found)
+    staff = [change for change in found if change.field == "staff_fte"]
+    assert [change.size for change in staff] == sorted(change.size for change in staff)
+    assert len({change.winner for change in staff}) == len(staff) > 0
+
+
+def _few_answers(asked: InstitutionRequirements, pattern: DeploymentPattern) -> Grade:
+    """Grade small patterns by how little was answered."""
+    return Grade(1.0 if len(asked.record()) < 7 and pattern.complexity is Level.LOW else 0.0, "it is early")
+
+
+def test_what_a_criterion_reads_in_another_way_than_by_name_is_seen() -> None:
+    """A criterion of one's own that asks for all answers at once is asked again for every change."""
+    six = {"compliance": [], "data_sovereignty": False, "users": 10, "expertise": "advanced"}
+    six |= {"budget": "high", "expected_growth": "high"}
+    criteria = [*CRITERIA, Criterion("early", "Early days", 20, _few_answers)]
+    few = recommend(InstitutionRequirements.read(six), criteria=criteria)
+    more = recommend(InstitutionRequirements.read({**six, "rto_hours": 4}), criteria=criteria)
+    assert few.best is not None
+    assert more.best is not None
+
+    assert more.best.key != few.best.key
+    assert (more.best.key, "rto_hours", "4") in {
+        (change.winner, change.field, change.after) for change in few.changes()
+    }
 
 
 def test_the_smallest_change_is_told_to_the_board() -> None:
@@ -399,6 +447,11 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         (YAML.replace("carbon: 3", "carbon: [3]"), "'carbon'"),
         (YAML.replace("weight: 2", "weight: -2"), "weight of 'carbon'"),
         (YAML.replace("2026-01-31", "soon"), "'soon'"),
+        (YAML.replace("weight: 2", f"weight: {'9' * 400}"), "weight of 'carbon'"),
+        (
+            YAML.replace("{attribute: carbon, worst: 10, best: 0}", "{worst: 10, best: 0}"),
+            "attribute of 'carbon'",
+        ),
     ],
     ids=[
         "bomb",
@@ -415,6 +468,8 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         "attribute",
         "weight",
         "date",
+        "huge",
+        "nameless scale",
     ],
 )
 def test_bad_yaml_is_refused(text: str, words: str) -> None:

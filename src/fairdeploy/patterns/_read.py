@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from functools import lru_cache
-from math import isfinite
 from typing import TypeVar
 
 from fairdeploy.errors import InvalidInput
@@ -12,6 +12,9 @@ from fairdeploy.errors import InvalidInput
 E = TypeVar("E", bound=Enum)
 _YES = {"yes", "y", "true", "1", "ja"}
 _NO = {"no", "n", "false", "0", "nee"}
+_NUMBER = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d+)?(?<=\d)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_HUGE = 1e15
+"""More of anything is a slip of the pen, and Python's own numbers end somewhere."""
 
 
 def plain(text: str) -> str:
@@ -57,21 +60,20 @@ def flag(value: object, field: str) -> bool:
 
 
 def number(value: object, field: str, *, low: float = 0, high: float | None = None, unit: str = "") -> float:
-    """Return a finite number in range, from a number or from its text (``"1,000"``, ``"0.5"``).
+    """Return a finite number in range, from a number or from its text (``"1,000"``, ``"0.5"``, ``"99.9 %"``).
+
+    A comma stands between thousands only: ``"0,5"`` is refused, not read as 5.
 
     Raises:
         InvalidInput: If it is none, or out of range.
     """
+    most = _HUGE if high is None else high
     bounds = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
     wanted = f"{field} must be a number {bounds}{f' {unit}' if unit else ''}, not {value!r}"
     if isinstance(value, str):
-        try:
-            value = float(value.replace(",", "").strip().removesuffix("%"))
-        except ValueError as error:
-            raise InvalidInput(wanted) from error
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        raise InvalidInput(wanted)
-    if value < low or (high is not None and value > high):
+        said = value.strip().removesuffix("%").rstrip()
+        value = float(said.replace(",", "")) if _NUMBER.fullmatch(said) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= most:
         raise InvalidInput(wanted)
     return float(value)
 

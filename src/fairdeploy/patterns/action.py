@@ -58,19 +58,22 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             pattern="on_premise_single",
             reach=Reach.DOES,
             backend=_LOCAL,
-            provisioner="",
+            provisioner="fairdeploy.provision.on_premise",
             example=_QUICKSTART,
-            does="It releases on one machine without downtime, as processes behind Envoy, and takes the way back.",
+            does=(
+                "It releases on one machine without downtime, as processes or as the containers of your Compose file "
+                "(fairdeploy.backends.compose), behind Envoy, takes the way back, and makes a server ready."
+            ),
             leaves="Operating system, backups to another place and the network stay with you.",
         ),
         "on_premise_cluster": Action(
             pattern="on_premise_cluster",
             reach=Reach.PARTLY,
-            backend=_LOCAL,
+            backend="fairdeploy.backends.kubernetes",
             provisioner="",
             example=_HYBRID,
-            does="It releases on each machine of the cluster, run there; targets of one machine can go in one plan with sequence().",
-            leaves="Shared storage, the database's replication and the balancer before the machines stay with you.",
+            does="It releases on a Kubernetes cluster by its API, behind a Gateway or a Service, or on each machine of another cluster, run there.",
+            leaves="The cluster itself, shared storage, the database's replication and the balancer before the machines stay with you.",
         ),
         "private_cloud": Action(
             pattern="private_cloud",
@@ -78,17 +81,20 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             backend=_LOCAL,
             provisioner="",
             example=_QUICKSTART,
-            does="Inside a virtual machine it releases as on a single server.",
+            does="Inside a virtual machine it releases as on a single server, on a Kubernetes of your cloud by its API.",
             leaves="OpenStack and VMware themselves it does not speak to: networks, images and machines are made by their tools.",
         ),
         "public_cloud": Action(
             pattern="public_cloud",
-            reach=Reach.RECOMMENDS,
-            backend=_LOCAL,
-            provisioner="",
+            reach=Reach.PARTLY,
+            backend="fairdeploy.backends.ecs",
+            provisioner="fairdeploy.provision.aws",
             example=_QUICKSTART,
-            does="Inside a virtual machine it releases as on a single server.",
-            leaves="AWS, Azure and Google Cloud themselves it does not speak to in this version.",
+            does=(
+                "On AWS it releases on ECS, and makes network, database, balancer and scaling by CloudFormation, both tried on "
+                "emulators of AWS only; in a virtual machine anywhere it releases as on a single server."
+            ),
+            leaves="Azure and Google Cloud themselves it does not speak to; a managed Kubernetes of theirs it reaches by its API.",
         ),
         "hybrid_cloud": Action(
             pattern="hybrid_cloud",
@@ -97,7 +103,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
             provisioner="",
             example=_HYBRID,
             does="One plan for both sides: sequence(plan_on_site, plan_in_cloud) promotes both together or neither, from one journal.",
-            leaves="It acts on the machine that it runs on: a side on another machine needs a backend that reaches it. The link, replication and what may leave the site stay with you.",
+            leaves="A side on another machine needs a backend that reaches it, such as a cluster's or AWS's. The link, replication and what may leave the site stay with you.",
         ),
         "dbaas": Action(
             pattern="dbaas",

@@ -11,7 +11,7 @@ from fairdeploy.patterns.claim import Source
 from fairdeploy.patterns.gate import Eligibility, GateResult
 from fairdeploy.patterns.pattern import DeploymentPattern
 
-__all__ = ["Assessment", "Score", "order", "percent_of", "rank"]
+__all__ = ["Assessment", "Score", "order", "percent_of", "rank", "undominated"]
 
 
 @final
@@ -66,8 +66,9 @@ class Assessment:
         """Work out once what every ranking and rendering asks for."""
         worst = min((gate.eligibility for gate in self.gates), default=Eligibility.ELIGIBLE)
         object.__setattr__(self, "_eligibility", worst)
-        counted = [(score.weight, score.grade) for score in self.scores if score.asked]
-        object.__setattr__(self, "_percent", percent_of(counted))
+        asked = [score for score in self.scores if score.asked]
+        percent = percent_of([score.points for score in asked], [score.weight for score in asked])
+        object.__setattr__(self, "_percent", percent)
 
     @property
     def eligibility(self) -> Eligibility:
@@ -126,7 +127,18 @@ def rank(
     )
 
 
-def percent_of(counted: Sequence[tuple[float, float]]) -> float:
-    """Return points in percent of what can be had, from weights and grades: to nine places, what differs by less is a tie."""
-    whole = fsum([weight for weight, _ in counted])
-    return round(100 * fsum([weight * grade for weight, grade in counted]) / whole, 9) if whole else 100.0
+def percent_of(points: Sequence[float], weights: Sequence[float]) -> float:
+    """Return points in percent of what can be had: to nine places, what differs by less is a tie."""
+    whole = fsum(weights)
+    return round(100 * fsum(points) / whole, 9) if whole else 100.0
+
+
+def undominated(tied: Sequence[Assessment]) -> tuple[Assessment, ...]:
+    """Return those of several with equal points that no other of them dominates."""
+    return tuple(
+        [
+            one
+            for one in tied
+            if not any(other is not one and other.pattern.dominates(one.pattern) for other in tied)
+        ]
+    )

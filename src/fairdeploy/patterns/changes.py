@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final, final
 
 from fairdeploy.errors import InvalidInput
 from fairdeploy.patterns._read import label
-from fairdeploy.patterns.assessment import Assessment
+from fairdeploy.patterns.assessment import Assessment, undominated
 from fairdeploy.patterns.claim import REGIMES
 from fairdeploy.patterns.gate import Eligibility
+from fairdeploy.patterns.pattern import DeploymentPattern
 from fairdeploy.patterns.recommendation import Recommendation
 from fairdeploy.patterns.requirements import CHOICES, with_answer
 from fairdeploy.patterns.trace import Trace
@@ -40,7 +42,7 @@ class Change:
         before: What it is now.
         after: What it would be.
         winner: Who wins then; None if everything is excluded.
-        size: How big the change is: steps between words, or the relative change of a weight.
+        size: How big the change is: steps between words, or the relative change of a number or weight.
     """
 
     kind: ChangeKind
@@ -77,13 +79,23 @@ _TRIED: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType(
     }
 )
 """Numbers that stand for small, usual and demanding where none is given."""
+_EDGES: Final[Mapping[str, Callable[[DeploymentPattern], float | None]]] = MappingProxyType(
+    {
+        "data_volume_gb": lambda pattern: pattern.max_data_gb,
+        "staff_fte": lambda pattern: pattern.staff_fte.low if pattern.staff_fte else None,
+        "availability_percent": lambda pattern: pattern.availability_percent,
+        "rto_hours": lambda pattern: pattern.rto_hours,
+        "rpo_hours": lambda pattern: pattern.rpo_hours,
+    }
+)
+"""Where a pattern's gate opens: the nearest number at which something can change."""
 
 
 def changes(advice: Recommendation) -> tuple[Change, ...]:
     """Return the changes of one thing that change the winner: answers first, then weights, conditions and facts.
 
-    Within each kind the smallest come first. A requirement is changed one at a time; facts that are not given are
-    tried with a few values that stand for small, usual and demanding.
+    Within each kind the smallest come first. A requirement is changed one at a time: a number to what each pattern
+    reaches, and, as facts that are not given, to a few values that stand for small, usual and demanding.
     """
     best = advice.best
     if best is None:
@@ -97,19 +109,22 @@ def _answers(advice: Recommendation, best: str) -> Iterator[Change]:
     """Try every requirement with every other value."""
     needs, trace = advice.requirements, Trace(advice)
     for each in fields(needs):
-        now = getattr(needs, each.name)
+        if not trace.matters(each.name):
+            continue
+        now, known = getattr(needs, each.name), set[str | None]()
         kind = ChangeKind.FACT if now is None else ChangeKind.ANSWER
-        for value, size in _alternatives(each.name, now):
+        for value, size in _alternatives(each.name, now, advice):
             try:
                 other = with_answer(needs, each.name, value)
             except InvalidInput:
                 continue  # it contradicts another answer: nobody can give it
             winner = trace.winner(other, each.name)
-            if winner != best:
+            if winner != best and not (isinstance(now, float) and winner in known):
+                known.add(winner)  # of numbers, the nearest says it all
                 yield Change(kind, each.name, _said(now), _said(value), winner, size)
 
 
-def _alternatives(name: str, now: object) -> Iterator[tuple[object, float]]:
+def _alternatives(name: str, now: object, advice: Recommendation) -> Iterator[tuple[object, float]]:
     """Yield the other values of a requirement, and how far off each is."""
     if name in CHOICES:
         for member in CHOICES[name]:
@@ -128,6 +143,11 @@ def _alternatives(name: str, now: object) -> Iterator[tuple[object, float]]:
         yield from (((*now, each), 1) for each in usual)
     elif now is None:
         yield from ((value, 1) for value in _TRIED.get(name, ()))
+    elif isinstance(now, float):
+        reached = _EDGES.get(name)
+        edges = {reached(each.pattern) for each in advice.assessments} if reached else _TRIED[name]
+        sizes = {edge: abs(edge - now) / max(edge, now) for edge in edges if edge not in (None, now)}
+        yield from sorted(sizes.items(), key=itemgetter(1, 0))
 
 
 def _said(value: object) -> str:
@@ -140,6 +160,8 @@ def _said(value: object) -> str:
             return label(value).lower()
         case tuple():
             return ", ".join(REGIMES.get(str(each), str(each)) for each in value) or "none"
+        case float():
+            return f"{value:.12g}"
         case _:
             return str(value)
 
@@ -153,8 +175,8 @@ def _weights(advice: Recommendation, best: Assessment) -> Iterator[Change]:
         nearest: dict[bool, tuple[float, str]] = {}
         for other, ahead in behind:
             gain = mine.grade - other.scores[index].grade
-            at = mine.weight - ahead / gain if gain else -1.0
-            if at < 0 or ahead <= 0:
+            at = round(mine.weight - ahead / gain, 9) if gain else 0.0
+            if at <= 0 or ahead <= 0:  # under 0 there are no weights
                 continue
             up = at > mine.weight
             if up not in nearest or abs(at - mine.weight) < abs(nearest[up][0] - mine.weight):
@@ -168,6 +190,7 @@ def _weights(advice: Recommendation, best: Assessment) -> Iterator[Change]:
 def _conditions(advice: Recommendation, best: Assessment) -> Iterator[Change]:
     """Yield what remains when the winner's conditions cannot be met."""
     if best.eligibility is Eligibility.CONDITIONAL:
-        rest = [each.key for each in advice.eligible if each is not best]
+        rest = [each for each in advice.eligible if each is not best]
+        first = undominated([each for each in rest if each.percent == rest[0].percent])
         after = "; ".join(best.conditions)
-        yield Change(ChangeKind.CONDITION, best.key, after, "not met", rest[0] if rest else None, 1)
+        yield Change(ChangeKind.CONDITION, best.key, after, "not met", first[0].key if first else None, 1)

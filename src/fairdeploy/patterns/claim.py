@@ -102,6 +102,12 @@ class Source:
                 raise InvalidInput(
                     f"source date must be a day such as '2026-11-23', not {self.date!r}"
                 ) from error
+        if type(self.date) is not dt.date:  # a time of day would be written beside it
+            raise InvalidInput(f"source date must be a day such as '2026-11-23', not {self.date!r}")
+
+    def __hash__(self) -> int:
+        """Return the same for equal sources, from the one text that hardly two of them share."""
+        return hash(self.title)
 
     def __str__(self) -> str:
         """Return it as a citation."""
@@ -134,6 +140,10 @@ class Claim:
         """Refuse a condition where there is none, and none where there must be."""
         object.__setattr__(self, "regime", read_regime(self.regime, "claim regime"))
         object.__setattr__(self, "status", _read.choice(self.status, Status, "claim status"))
+        if isinstance(self.conditions, str):
+            raise InvalidInput(
+                f"conditions of {self.regime} must be a list of texts, not {self.conditions!r}"
+            )
         conditions = tuple(_read.text(each, f"conditions of {self.regime}") for each in self.conditions)
         if bool(conditions) != (self.status is Status.CONDITIONAL):
             raise InvalidInput(
@@ -142,6 +152,10 @@ class Claim:
             )
         object.__setattr__(self, "conditions", conditions)
         object.__setattr__(self, "sources", tuple(self.sources))
+
+    def __hash__(self) -> int:
+        """Return the same for equal claims, without going through all their sources."""
+        return hash((self.regime, self.status, self.note))
 
     @classmethod
     def read(cls, value: object) -> Claim:

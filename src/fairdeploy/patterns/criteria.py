@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fairdeploy.patterns import _sources as source
 from fairdeploy.patterns._read import label
+from fairdeploy.patterns.claim import Claim
 from fairdeploy.patterns.criterion import Criterion, Grade
 from fairdeploy.patterns.gate import claim_for
 from fairdeploy.patterns.level import Contract, Expertise, Fit, Level, Traffic
 from fairdeploy.patterns.pattern import DeploymentPattern
+from fairdeploy.patterns.reading import reads
 from fairdeploy.patterns.requirements import InstitutionRequirements
 
 __all__ = ["CRITERIA"]
@@ -17,21 +21,29 @@ _SOME_USERS = 500
 _UNKNOWN = Grade(0.25, "the catalogue does not say", (source.ESTIMATE,))
 
 
+@reads("budget")
 def _budget(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade:
     over = max(0.0, pattern.cost_range.middle - needs.budget)
     reason = f"costs {pattern.cost_range} on a {label(needs.budget).lower()} budget"
     return Grade(max(0.0, 1 - over / 2), reason, (source.SEED,))
 
 
+@reads("compliance", "phi_holder")
 def _compliance(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     if not needs.compliance:
         return None
-    claims = [claim_for(needs, pattern, regime) for regime in needs.compliance]
+    return _claimed(tuple([claim_for(needs, pattern, regime) for regime in needs.compliance]))
+
+
+@lru_cache(maxsize=256)
+def _claimed(claims: tuple[Claim, ...]) -> Grade:
+    """Return the grade of claims, whoever asks: worked out once a set of claims."""
     reason = ", ".join([f"{claim.title} {claim.status.value}" for claim in claims])
     sources = tuple(dict.fromkeys([each for claim in claims for each in claim.sources]))
     return Grade(sum([claim.status.grade for claim in claims]) / len(claims), reason, sources)
 
 
+@reads("expertise")
 def _expertise(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade:
     """Grade the load on people: the less they can do, the more complexity and upkeep weigh."""
     load = (pattern.complexity - Level.LOW + pattern.maintenance_burden - Level.LOW) / 4
@@ -43,6 +55,7 @@ def _expertise(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Gr
     return Grade(1 - load * share, reason, (source.SEED,))
 
 
+@reads("expected_growth", "users")
 def _growth(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade:
     users = needs.users or 0
     by_users = Level.HIGH if users >= _MANY_USERS else Level.MEDIUM if users >= _SOME_USERS else Level.LOW
@@ -56,6 +69,7 @@ def _growth(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade
     return Grade(1 - short / 2, f"{label(pattern.scalability).lower()} scalability for {why}", (source.SEED,))
 
 
+@reads("data_sovereignty")
 def _control(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     if not needs.data_sovereignty:
         return None
@@ -63,6 +77,7 @@ def _control(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grad
     return Grade((pattern.control_level - 1) / 2, reason, (source.SEED,))
 
 
+@reads("existing_hardware", "existing_contract")
 def _assets(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     """Grade the use of what is there: machines, or a contract; the better of both."""
     grades: list[Grade] = []
@@ -90,6 +105,7 @@ def _hardware(*, has_some: bool, reuse: Fit | None) -> Grade:
     )
 
 
+@reads("traffic")
 def _elasticity(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     if needs.traffic in (None, Traffic.STEADY):
         return None
@@ -101,6 +117,7 @@ def _elasticity(needs: InstitutionRequirements, pattern: DeploymentPattern) -> G
     return Grade(1 - missing * share, reason, (source.ESTIMATE,))
 
 
+@reads("availability_percent", "rto_hours", "rpo_hours")
 def _resilience(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     if needs.availability_percent is None and needs.rto_hours is None and needs.rpo_hours is None:
         return None
@@ -110,6 +127,7 @@ def _resilience(needs: InstitutionRequirements, pattern: DeploymentPattern) -> G
     return Grade(pattern.disaster_recovery / 2, reason, (source.ESTIMATE,))
 
 
+@reads("staff_fte")
 def _staff(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Grade | None:
     if needs.staff_fte is None:
         return None

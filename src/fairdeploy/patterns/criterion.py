@@ -36,7 +36,7 @@ class Grade:
 
     def __post_init__(self) -> None:
         """Refuse what is out of range; no number at all too."""
-        if not 0 <= self.value <= 1:
+        if not isinstance(self.value, (int, float)) or not 0 <= self.value <= 1:
             raise InvalidInput(f"a grade must be a number from 0 to 1, not {self.value!r} ({self.reason})")
 
 
@@ -74,7 +74,7 @@ class Scale:
         if self.grades is not None:
             read = {
                 str(name): _read.number(value, f"grades of {self.attribute!r}", high=1)
-                for name, value in sorted(self.grades.items())
+                for name, value in sorted(self.grades.items(), key=str)
             }
             object.__setattr__(self, "grades", MappingProxyType(read))
         else:
@@ -125,6 +125,10 @@ class Criterion:
         _read.text(self.key, "criterion key", longest=60)
         _read.text(self.title, "criterion title", longest=120)
         _read.number(self.weight, f"weight of {self.key!r}", high=1e9)
+        if not callable(self.grade):
+            raise InvalidInput(
+                f"grade of {self.key!r} must be a function that returns a Grade, or a Scale, not {self.grade!r}"
+            )
 
 
 def read_weights(weights: Mapping[str, float] | None, criteria: Sequence[Criterion]) -> Mapping[str, float]:

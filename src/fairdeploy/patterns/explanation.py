@@ -80,12 +80,12 @@ def _strong(advice: Recommendation, best: Assessment) -> list[Score]:
 
 
 def _doubts(advice: Recommendation, best: Assessment, found: Sequence[Change]) -> Iterator[str]:
-    ranked = advice.eligible
     if advice.margin is None:
         yield "Nothing else can be chosen."
         return
     if len(advice.winners) == 1:
-        yield f"Next is {ranked[1].pattern.name}, {advice.margin:.0f} points of 100 behind."
+        behind = next(each for each in advice.eligible if each is not best)
+        yield f"Next is {behind.pattern.name}, {advice.margin:.0f} points of 100 behind."
     yield f"Whatever weights one gives to what was asked for, it wins in {share(wins(advice, best.key, _POINTS))} of the weightings."
     if found:
         yield f"The smallest change that changes the answer: {found[0]}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache, lru_cache
 from typing import TypeAlias, final
 
 from fairdeploy.patterns import _sources as source
@@ -12,9 +13,10 @@ from fairdeploy.patterns._read import label
 from fairdeploy.patterns.claim import Claim, Source, Status
 from fairdeploy.patterns.level import DataLocation, Fit, PhiHolder, SetupTime
 from fairdeploy.patterns.pattern import DeploymentPattern
+from fairdeploy.patterns.reading import reads, told
 from fairdeploy.patterns.requirements import InstitutionRequirements
 
-__all__ = ["GATES", "Eligibility", "Gate", "GateResult", "claim_for", "pass_gates"]
+__all__ = ["GATES", "Eligibility", "Gate", "GateResult", "claim_for", "gates_of", "pass_gates"]
 
 
 class Eligibility(IntEnum):
@@ -72,6 +74,7 @@ def claim_for(needs: InstitutionRequirements, pattern: DeploymentPattern, regime
     return pattern.claim(regime)
 
 
+@reads("compliance", "data_sovereignty", "region", "phi_holder")
 def _compliance(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     asked = set(needs.compliance)
     asked |= {"SOVEREIGNTY"} if needs.data_sovereignty else set()
@@ -80,7 +83,9 @@ def _compliance(needs: InstitutionRequirements, pattern: DeploymentPattern) -> I
         yield _judge_claim(claim_for(needs, pattern, regime))
 
 
+@lru_cache(maxsize=256)
 def _judge_claim(claim: Claim) -> GateResult:
+    """Return what a claim says, whoever asks: worked out once a claim."""
     note = f": {claim.note}" if claim.note else ""
     reason = f"{claim.title} is {claim.status.value}{note}"
     match claim.status:
@@ -95,6 +100,7 @@ def _judge_claim(claim: Claim) -> GateResult:
             return GateResult(claim.regime, Eligibility.EXCLUDED, reason, (), claim.sources)
 
 
+@reads("expertise", "outside_help")
 def _expertise(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     has, wants = needs.expertise, pattern.min_technical_expertise
     if has >= wants:
@@ -114,6 +120,7 @@ def _expertise(needs: InstitutionRequirements, pattern: DeploymentPattern) -> It
         yield GateResult("expertise", Eligibility.EXCLUDED, reason, (), (source.SEED,))
 
 
+@reads("budget")
 def _budget(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     over = pattern.cost_range.low - needs.budget
     reason = f"it costs {pattern.cost_range}, the budget is {label(needs.budget)}"
@@ -121,6 +128,7 @@ def _budget(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Itera
     yield GateResult("budget", fits, reason, (), (source.SEED,))
 
 
+@reads("sensitive_on_site")
 def _sensitive_on_site(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     if not needs.sensitive_on_site:
         return
@@ -145,6 +153,7 @@ def _sensitive_on_site(needs: InstitutionRequirements, pattern: DeploymentPatter
             yield _unknown("sensitive_on_site", "where the data is")
 
 
+@reads("own_services")
 def _own_services(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     if not needs.own_services:
         return
@@ -163,6 +172,7 @@ def _own_services(needs: InstitutionRequirements, pattern: DeploymentPattern) ->
         yield GateResult("own_services", Eligibility.EXCLUDED, reason, (), (source.SUPABASE_SHARED,))
 
 
+@reads("deadline_days", "existing_hardware")
 def _deadline(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     if needs.deadline_days is None:
         return
@@ -185,6 +195,7 @@ def _deadline(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Ite
 def _limit(field: str, reached: str, unit: str, *, at_least: bool) -> Gate:
     """Return the gate of a number: what the pattern reaches must be enough of, or not more than, what is asked."""
 
+    @reads(field)
     def gate(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
         wanted: float | None = getattr(needs, field)
         has: float | None = getattr(pattern, reached)
@@ -201,6 +212,7 @@ def _limit(field: str, reached: str, unit: str, *, at_least: bool) -> Gate:
     return gate
 
 
+@reads("staff_fte")
 def _staff(needs: InstitutionRequirements, pattern: DeploymentPattern) -> Iterator[GateResult]:
     if needs.staff_fte is None:
         return
@@ -234,3 +246,9 @@ GATES: tuple[Gate, ...] = (
     _deadline,
 )
 """The gates, in the order in which they are explained."""
+
+
+@cache
+def gates_of(field: str) -> tuple[Gate, ...]:
+    """Return the gates that may read a field."""
+    return tuple(gate for gate in GATES if field in told(gate))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
 from fairdeploy.errors import InvalidInput
-from fairdeploy.patterns.assessment import Assessment
+from fairdeploy.patterns.assessment import Assessment, undominated
 from fairdeploy.patterns.criterion import Criterion
 from fairdeploy.patterns.pattern import DeploymentPattern
 from fairdeploy.patterns.requirements import InstitutionRequirements
@@ -45,11 +45,20 @@ class Recommendation:
     criteria: tuple[Criterion, ...]
     catalogue: str
     date: dt.date
+    _eligible: tuple[Assessment, ...] = field(init=False, repr=False, compare=False)
+    _winners: tuple[Assessment, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every rendering asks for."""
+        eligible = tuple([each for each in self.assessments if each.eligible])
+        object.__setattr__(self, "_eligible", eligible)
+        first = [each for each in eligible if each.percent == eligible[0].percent]
+        object.__setattr__(self, "_winners", undominated(first))
 
     @property
     def eligible(self) -> tuple[Assessment, ...]:
         """Those that can be chosen, with conditions or without, the best first."""
-        return tuple(each for each in self.assessments if each.eligible)
+        return self._eligible
 
     @property
     def excluded(self) -> tuple[Assessment, ...]:
@@ -59,8 +68,7 @@ class Recommendation:
     @property
     def winners(self) -> tuple[Assessment, ...]:
         """All that have the most points; one that another of them dominates is left out. Empty if all are excluded."""
-        first = [each for each in self.eligible if each.percent == self.eligible[0].percent]
-        return tuple(one for one in first if not any(other.pattern.dominates(one.pattern) for other in first))
+        return self._winners
 
     @property
     def best(self) -> Assessment | None:

@@ -9,7 +9,7 @@ from fairdeploy.patterns._read import text
 from fairdeploy.patterns.assessment import Assessment, Score, order
 from fairdeploy.patterns.catalogue import CATALOGUE_DATE, CATALOGUE_VERSION, DEPLOYMENT_PATTERNS
 from fairdeploy.patterns.criteria import CRITERIA
-from fairdeploy.patterns.criterion import Criterion, read_weights
+from fairdeploy.patterns.criterion import Criterion, Grade, read_weights
 from fairdeploy.patterns.gate import GATES, pass_gates
 from fairdeploy.patterns.pattern import DeploymentPattern
 from fairdeploy.patterns.recommendation import Recommendation
@@ -55,9 +55,10 @@ def recommend(
     judged = DEPLOYMENT_PATTERNS if patterns is None else patterns
     if not isinstance(judged, Mapping) or not judged:
         raise InvalidInput(f"patterns must map keys to at least one DeploymentPattern, not {patterns!r}")
-    weighed = CRITERIA if criteria is None else tuple(criteria)
+    weighed = CRITERIA if criteria is None else _criteria(criteria)
     counted = read_weights(weights, weighed)
     assessments = [_assess(requirements, key, pattern, weighed, counted) for key, pattern in judged.items()]
+    _refuse_uneven(assessments)
     return Recommendation(
         requirements=requirements,
         assessments=tuple(sorted(assessments, key=order)),
@@ -91,6 +92,26 @@ def relaxing(advice: Recommendation) -> str:
     return "every pattern is excluded; the nearest can be had: " + ", or ".join(ways[:2])
 
 
+def _criteria(given: Sequence[Criterion]) -> tuple[Criterion, ...]:
+    """Return criteria, or say what is none."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise InvalidInput(f"criteria must be a list of Criterion, not {given!r}")
+    for each in given:
+        if not isinstance(each, Criterion):
+            raise InvalidInput(f"criteria cannot hold {each!r}: choose from CRITERIA, or make a Criterion")
+    return tuple(given)
+
+
+def _refuse_uneven(assessments: Sequence[Assessment]) -> None:
+    """Refuse a criterion that is asked for of some patterns only: their totals could not be compared."""
+    for scores in zip(*(each.scores for each in assessments), strict=True):
+        if len({score.asked for score in scores}) > 1:
+            raise InvalidInput(
+                f"criterion {scores[0].criterion!r} grades some patterns and returns None for others: "
+                "return None for all, or a Grade of 0 where it is not met"
+            )
+
+
 def _assess(
     needs: InstitutionRequirements,
     key: str,
@@ -111,4 +132,6 @@ def _score(
     grade = criterion.grade(needs, pattern)
     if grade is None:
         return Score(criterion.key, criterion.title, weight, 1.0, "not asked for", asked=False)
+    if not isinstance(grade, Grade):
+        raise InvalidInput(f"criterion {criterion.key!r} must return a Grade or None, not {grade!r}")
     return Score(criterion.key, criterion.title, weight, grade.value, grade.reason, grade.sources)

@@ -122,7 +122,12 @@ def read_criterion(record: object, given: Mapping[str, Criterion]) -> Criterion:
     grades = scale.get("grades")
     if grades is not None and not isinstance(grades, Mapping):
         raise InvalidInput(f"grades of {key!r} must map values to numbers, not {grades!r}")
-    read = Scale(str(scale.get("attribute")), grades, scale.get("worst"), scale.get("best"))
+    read = Scale(
+        _read.text(scale.get("attribute"), f"attribute of {key!r}"),
+        grades,
+        scale.get("worst"),
+        scale.get("best"),
+    )
     return Criterion(
         str(key), str(record.get("title", key)), _number(record.get("weight", 1), f"weight of {key!r}"), read
     )
@@ -231,9 +236,9 @@ def _list(record: Mapping[str, object], field: str) -> Sequence[object]:
 
 
 def _number(value: object, field: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, str):
         raise InvalidInput(f"{field} must be a number, not {value!r}")
-    return float(value)
+    return _read.number(value, str(field), high=1e9)
 
 
 def _only(record: Mapping[str, object], known: set[str], what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, final
 
 from fairdeploy.errors import InvalidInput
@@ -189,14 +190,16 @@ def with_answer(needs: InstitutionRequirements, name: str, value: object) -> Ins
         InvalidInput: If the answer cannot be read, or contradicts another.
     """
     changed = object.__new__(InstitutionRequirements)
-    for field in _FIELDS:
-        object.__setattr__(changed, field, getattr(needs, field))
+    for write, answer in zip(_WRITES, _ANSWERS(needs), strict=True):
+        write(changed, answer)
     object.__setattr__(changed, name, _read_field(name, value))
     _refuse_contradictions(changed)
     return changed
 
 
-_FIELDS = tuple(each.name for each in fields(InstitutionRequirements))
+_ANSWERS = attrgetter(*(each.name for each in fields(InstitutionRequirements)))
+_WRITES = tuple(vars(InstitutionRequirements)[each.name].__set__ for each in fields(InstitutionRequirements))
+"""Past the guard of a frozen value: what is written is not out of hand yet."""
 
 
 def _plain(value: object) -> object:

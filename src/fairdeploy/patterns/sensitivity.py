@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from math import log
-from operator import gt
+from operator import ge, gt, mul
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
@@ -101,10 +102,22 @@ def wins(advice: Recommendation, key: str, points: int) -> float:
     )
     if key not in rows:
         return 0.0
-    weights = _remembered(len(rows[key]), points)
-    totals = {row: _totals(row, weights, points) for row in rows.values()}
-    best = map(max, *totals.values()) if len(totals) > 1 else totals[rows[key]]
-    return sum(1 for mine, first in zip(totals[rows[key]], best, strict=True) if mine >= first) / points
+    own = rows[key]
+    # What is nowhere better than another is nowhere ahead of it, whatever the weights: the others decide.
+    rivals = {row for row in rows.values() if row != own}
+    rivals = {row for row in rivals if not any(_covers(other, row) for other in (rivals | {own}) - {row})}
+    if not rivals:
+        return 1.0
+    weights = _remembered(len(own), points)
+    mine = _totals(own, weights, points)
+    theirs = [_totals(row, weights, points) for row in rivals]
+    best = map(max, *theirs) if len(theirs) > 1 else theirs[0]
+    return [*map(ge, mine, best)].count(True) / points
+
+
+def _covers(row: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether grades are at least as good everywhere."""
+    return all(map(ge, row, other))
 
 
 _remembered = lru_cache(maxsize=16)(simplex)
@@ -140,11 +153,8 @@ def _rank_shares(rows: Sequence[Sequence[float]], points: int) -> list[tuple[flo
 
 
 def _totals(row: tuple[float, ...], weights: Sequence[Sequence[float]], points: int) -> list[float]:
-    total = [0.0] * points
-    for grade, column in zip(row, weights, strict=True):
-        if grade:
-            total = [sum_ + grade * weight for sum_, weight in zip(total, column, strict=True)]
-    return total
+    parts = [map(mul, column, repeat(grade)) for grade, column in zip(row, weights, strict=True) if grade]
+    return list(map(sum, zip(*parts, strict=True))) if parts else [0.0] * points
 
 
 def _reversals(advice: Recommendation) -> tuple[str, ...]:
