@@ -69,20 +69,33 @@ if TYPE_CHECKING:
         recommend,
         recommend_deployment_pattern,
     )
+    from fairdeploy.portal import BlockingDeployer, blocking
     from fairdeploy.preflight import DeploymentValidator
-    from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed, sequence
+    from fairdeploy.strategies import (
+        Approved,
+        BlueGreen,
+        Canary,
+        Delegated,
+        Migrated,
+        Recreate,
+        Rolling,
+        Windowed,
+        sequence,
+    )
 
 __all__ = [
     "DEPLOYMENT_PATTERNS",
     "TLS",
     "Action",
     "Approved",
+    "BlockingDeployer",
     "BlueGreen",
     "Canary",
     "Capability",
     "CheckResult",
     "CommandCheck",
     "CommandProbe",
+    "Delegated",
     "Deployer",
     "Deployment",
     "DeploymentError",
@@ -104,6 +117,7 @@ __all__ = [
     "Latency",
     "LatencyComparison",
     "LeaseHeld",
+    "Migrated",
     "OIDCCheck",
     "Outcome",
     "Plan",
@@ -134,6 +148,7 @@ __all__ = [
     "Windowed",
     "all_of",
     "any_of",
+    "blocking",
     "recommend",
     "recommend_deployment_pattern",
     "sequence",
@@ -143,6 +158,7 @@ __all__ = [
 logging.getLogger("fairdeploy").addHandler(logging.NullHandler())
 
 _ROOMS = {
+    "fairdeploy.portal": ("BlockingDeployer", "blocking"),
     "fairdeploy.engine": (
         "Deployer",
         "Events",
@@ -214,6 +230,8 @@ _ROOMS = {
         "Approved",
         "BlueGreen",
         "Canary",
+        "Delegated",
+        "Migrated",
         "Recreate",
         "Rolling",
         "Windowed",

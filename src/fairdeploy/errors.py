@@ -12,8 +12,11 @@
     │   ├── UnsupportedCapability          the backend or router cannot do what the plan needs
     │   ├── StalePlan                      the target has moved since the plan was made
     │   ├── LeaseHeld                      another rollout acts on the target
+    │   ├── TargetOnHold                   nothing new is deployed there until somebody releases the hold
     │   ├── ValidationError                something critical was found before anything moved; carries the report
+    │   ├── ImageError                     an image cannot be told by its digest, or is not signed as it must be
     │   ├── Unbound                        a check or secret that the plan names is not given
+    │   ├── NoWayBack (also RollbackError)  nothing verified is there to go back to
     │   └── ConsentRequired                rows would be lost, and nobody has agreed; carries the report
     ├── Fenced                             a newer holder has taken over; this one must stop
     ├── JournalError                       the durable record cannot be read or written
@@ -26,6 +29,7 @@
     │   └── BackupError                    a backup that cannot be trusted
     ├── MetricsError                       a source of metrics has no answer, or none that can be used
     ├── KnowledgeError                     a source of knowledge has no answer
+    ├── NotificationError                  news that did not arrive
     ├── DeadlineExceeded                   a phase did not finish in its time
     ├── DeploymentError                    a rollout that did not promote; carries the result
     └── RollbackError                      a way back that did not reach its end
@@ -54,6 +58,7 @@ __all__ = [
     "DeploymentError",
     "FairdeployError",
     "Fenced",
+    "ImageError",
     "InvalidInput",
     "InvalidSplit",
     "JournalError",
@@ -61,6 +66,8 @@ __all__ = [
     "LeaseHeld",
     "MetricsError",
     "MissingDependency",
+    "NoWayBack",
+    "NotificationError",
     "RecordError",
     "Refused",
     "RollbackError",
@@ -68,6 +75,7 @@ __all__ = [
     "StalePlan",
     "StartError",
     "StateError",
+    "TargetOnHold",
     "Unbound",
     "UnknownRollout",
     "UnknownTarget",
@@ -128,6 +136,14 @@ class LeaseHeld(Refused):
     """Another rollout acts on the target. Wait, supersede it, or abort it."""
 
     retryable = True
+
+
+class ImageError(Refused):
+    """Which image it is cannot be told, or nobody who must have signed it has."""
+
+
+class TargetOnHold(Refused):
+    """It was rolled back by itself, or somebody put it on hold. Release the hold once the cause is known."""
 
 
 class Unbound(Refused):
@@ -233,6 +249,12 @@ class KnowledgeError(FairdeployError):
     retryable = True
 
 
+class NotificationError(FairdeployError):
+    """News did not arrive where it was sent, or that cannot be told. ``retryable``: it is sent again."""
+
+    retryable = True
+
+
 class DeadlineExceeded(FairdeployError):
     """A phase did not finish before its deadline."""
 
@@ -252,3 +274,7 @@ class DeploymentError(FairdeployError):
 
 class RollbackError(FairdeployError):
     """A rollback did not reach its end; the message says what serves now."""
+
+
+class NoWayBack(Refused, RollbackError):
+    """Nothing verified is there to go back to. Nothing has changed."""

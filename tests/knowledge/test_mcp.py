@@ -14,7 +14,8 @@ from fairdeploy.errors import InvalidInput, KnowledgeError
 from fairdeploy.knowledge import BuiltInKnowledge, cite
 from fairdeploy.knowledge.mcp import ARCHON, MCPKnowledge, ToolMap
 from fairdeploy.patterns import InstitutionRequirements, recommend
-from tests.knowledge.conftest import free_port, start, stop
+from tests.knowledge.conftest import start, stop
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

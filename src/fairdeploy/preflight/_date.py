@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from fairdeploy.errors import InvalidInput
+from fairdeploy.system.trust import bare, trusting
+from fairdeploy.system.web import web_client
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,8 +24,9 @@ async def http_date(url: str, seconds: float) -> datetime:
         InvalidInput: If it does not answer, or tells no date.
     """
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=seconds) as client:
-            answer = await client.head(url, follow_redirects=False)
+        verify = trusting() if httpx.URL(url).scheme == "https" else bare()
+        async with web_client(verify=verify) as client:
+            answer = await client.head(url, follow_redirects=False, timeout=seconds)
         return parsedate_to_datetime(answer.headers.get("date", ""))
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         msg = f"{url!r} told no time ({type(error).__name__}): give another URL, or a function"
