@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.cluster", "tests.docker", "tests.postgres"]
 
 # No deadline: a slow machine is no wrong answer. CI searches wider than a developer's run.
 settings.register_profile("here", deadline=None, max_examples=100)

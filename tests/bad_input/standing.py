@@ -13,9 +13,10 @@ import httpx
 
 from fairdeploy import BlueGreen, Deployer, Plan, Target
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
-from fairdeploy.backends.local._process import marked
+from fairdeploy.host._process import marked
 from fairdeploy.model import Deployment, Routes
-from tests.proof.stage import application, free_port
+from tests.ports import free_port
+from tests.proof.stage import application
 
 __all__ = ["SWITCH", "Standing", "everything", "standing"]
 

@@ -15,8 +15,8 @@ from fairdeploy import TLS, Canary, Deployer, HTTPCheck, Release, SecretRef, Tar
 from fairdeploy.errors import (
     FairdeployError,
     InvalidInput,
+    NoWayBack,
     Refused,
-    RollbackError,
     StalePlan,
     StartError,
     Unbound,
@@ -120,14 +120,14 @@ UNKNOWN: list[Row[Attempt]] = [
     Row(
         "roll back to a version never deployed",
         lambda on: on.deployer.rollback(on.target, to="9.9"),
-        error=RollbackError,
+        error=NoWayBack,
         names="9.9",
         says="verified are ['1 (1-",
     ),
     Row(
         "roll back the first release",
         lambda on: on.deployer.rollback(on.target),
-        error=RollbackError,
+        error=NoWayBack,
         names="shop/production",
         says="no verified revision before",
     ),

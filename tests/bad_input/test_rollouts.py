@@ -15,7 +15,7 @@ from fairdeploy.protocols import Strategy
 from tests.backends.local import serving
 from tests.bad_input.row import Row, rows
 from tests.bad_input.standing import SWITCH, Standing, everything
-from tests.proof.stage import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(60)]
 

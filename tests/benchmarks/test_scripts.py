@@ -12,7 +12,9 @@ pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
 
 SMALL = {
     "conviction": ["--times", "1", "--rate", "150"],
+    "database": ["--rows", "1000", "--times", "2"],
     "engine": ["--rollouts", "4"],
+    "faces": ["--rounds", "1"],
     "guard": ["--times", "1", "--rate", "100"],
     "health": ["--number", "20", "--rounds", "1"],
     "imports": ["--rounds", "1"],
@@ -28,7 +30,7 @@ SMALL = {
 """How a script is run when only whether it works is asked; what it measures then means nothing."""
 
 FOLDER = source.ROOT / "benchmarks"
-OTHERS = {"recommend"}
+OTHERS = {"compose", "recommend", "temporal"}
 """Tested with what they measure."""
 
 

@@ -40,7 +40,8 @@ SIGNALS = {
     "fairdeploy.health._oidc._Wrong": "ends the questions to a provider from within, and becomes a finding",
     "fairdeploy.preflight._wire.Closed": "the drain check counts it",
     "fairdeploy.preflight._wire.Cut": "the drain check counts it",
-    "fairdeploy.routing.envoy.admin.Unreachable": "the router waits, or raises a RouterError from it",
+    "fairdeploy.routing._socket.Unreachable": "the router waits, or raises a RouterError from it",
+    "fairdeploy.routing.kubernetes._answers.Answered": "what an API server says; border() makes an error of ours from it",
 }
 """Control flow that no caller sees, by qualified name, and why it is no error. An entry that is not needed fails."""
 

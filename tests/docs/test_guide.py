@@ -16,7 +16,8 @@ import pytest
 
 from fairdeploy.backends.local import LocalBackend
 from tests.contracts import source
-from tests.proof.stage import free_port, stopped
+from tests.ports import free_port
+from tests.proof.stage import stopped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
 
@@ -29,10 +30,18 @@ def blocks(page: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, m.start()) + 2, dedent(m["code"])) for m in FENCE.finditer(text)]
 
 
-async def run(page: str, given: Mapping[str, object]) -> None:
-    """Run a page's blocks in one namespace, as a notebook would run its cells."""
+async def run(page: str, given: Mapping[str, object], *, here: Mapping[str, str] | None = None) -> None:
+    """Run a page's blocks in one namespace, as a notebook would run its cells.
+
+    Args:
+        page: Which.
+        given: Names that the page does not make.
+        here: What the page calls otherwise than it is called here: addresses, folders, versions.
+    """
     names: dict[str, object] = {"__name__": "guide", **given}
     for line, code in blocks(page):
+        for there, instead in (here or {}).items():
+            code = code.replace(there, instead)  # noqa: PLW2901 -- the same block, as it is said here
         # Blank lines in front, so that a traceback names the page's own lines.
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         compiled = compile("\n" * (line - 1) + code, page, "exec", flags=flags, dont_inherit=True)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.docs.test_guide import blocks
-from tests.proof.stage import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
 

@@ -8,7 +8,8 @@ import pytest
 
 from fairdeploy.backends.local import LocalBackend
 from tests.docs.test_guide import run
-from tests.proof.stage import free_port, stopped
+from tests.ports import free_port
+from tests.proof.stage import stopped
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
 

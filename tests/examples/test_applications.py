@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sqlite3
 from contextlib import asynccontextmanager, closing
 from subprocess import DEVNULL, PIPE
@@ -18,6 +17,7 @@ from apps.calendars import ACCOUNT, event, prepare_calendars
 from apps.catalogue import REPORT, prepare_catalogue
 from apps.environments import cache_folder
 from apps.notebooks import open_kernel, prepare_notebooks
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -36,9 +36,7 @@ async def serving(
     release: AppRelease, folder: Path, **env: str
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, Process]]:
     """Start a release on a free port and wait until it is healthy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder / "config" / release.version
     config.mkdir(parents=True)
     for name, text in release.config.items():

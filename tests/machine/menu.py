@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from fairdeploy.model import BoundCheck, ErrorRate, Job, Release, RunJob, Target, Verdict
-from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling
+from fairdeploy.model import (
+    BoundCheck,
+    ErrorComparison,
+    ErrorRate,
+    Job,
+    Release,
+    RunJob,
+    Target,
+    Verdict,
+    Window,
+)
+from fairdeploy.strategies import Approved, BlueGreen, Canary, Recreate, Rolling, Windowed
 from fairdeploy.testing.simulation import Behaviour
 
 if TYPE_CHECKING:
@@ -73,6 +83,19 @@ STRATEGIES: dict[str, Strategy] = {
     "rolling": Rolling(max_surge=1, ready_deadline=1),
     "migrating": Migrating(),
     "recreate": Recreate(watch=0.2, ready_deadline=1),
+    "comparing canary": Canary(
+        steps=(50, 100),
+        bake=0.4,
+        every=0.1,
+        keep_warm=0,
+        analysis=[ErrorComparison(negligible_percent=5), ERRORS],
+        ready_deadline=1,
+    ),
+    "windowed": Windowed(
+        BlueGreen(watch=0.2, keep_warm=0, preview_header=None, ready_deadline=1),
+        Window(days=(0, 1, 2, 3, 4, 5, 6), opens=0, closes=60),
+        timeout=2,
+    ),
     "approved": Approved(BlueGreen(watch=0.2, keep_warm=0, preview_header=None, ready_deadline=1), timeout=4),
 }
 

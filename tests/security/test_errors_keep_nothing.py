@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from fairdeploy.backends.local import _files, _hidden, _starting
+from fairdeploy.backends.local import _starting
 from fairdeploy.backends.local._layout import Layout
 from fairdeploy.errors import FairdeployError, StateError, Unbound
+from fairdeploy.host import _files, _hidden
 from fairdeploy.model import Release, SecretRef, TargetId
 from tests.security.surfaces import found_in, locals_of, shapes
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairdeploy.backends.local import _files, _home
 from fairdeploy.errors import StateError
+from fairdeploy.host import _files, _home
 
 if TYPE_CHECKING:
     from pathlib import Path

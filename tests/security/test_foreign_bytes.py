@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from fairdeploy.backends.local import _files, _rpc, _scan, supervisor, systemd
-from fairdeploy.backends.local._hidden import values
+from fairdeploy.backends.local import _scan
 from fairdeploy.backends.local._layout import Layout
 from fairdeploy.backends.local._record import Record
 from fairdeploy.errors import BackendError, FairdeployError, RecordError, RouterError
 from fairdeploy.guard.opening import open_backend
+from fairdeploy.host import _files, _rpc, supervisor, systemd
+from fairdeploy.host._hidden import values
 from fairdeploy.journal import codec
 from fairdeploy.knowledge.answer import origins_of, passages_of, records_of
 from fairdeploy.knowledge.tool_map import ToolCall

@@ -5,27 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
 import stat
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
-from anyio.streams.text import TextReceiveStream
 
 from fairdeploy import BlueGreen, Deployer, DeploymentError, HTTPCheck
 from fairdeploy.backends.local import LocalBackend, open_keeper
-from fairdeploy.backends.local._home import Home
-from fairdeploy.backends.local._process import marked
 from fairdeploy.errors import FairdeployError
+from fairdeploy.host._home import Home
+from fairdeploy.host._process import marked
 from fairdeploy.journal import codec
 from fairdeploy.model import Ended, Outcome
 from fairdeploy.routing.envoy.admin import ask
 from tests.backends.local import until
-from tests.contracts import source
-from tests.proof.stage import free_port
+from tests.killing import killed_at
+from tests.ports import free_port
 from tests.security.deploying import BLURTING, VARIABLE, application, target
 from tests.security.surfaces import (
     Surfaces,
@@ -181,19 +176,8 @@ def _private_files(folder: Path, token: Path) -> set[str]:
 
 async def _kill_a_deployer(folder: Path, on: Target, token: Path) -> None:
     """Deploy in another program, and kill it at a quarter of the traffic."""
-    argv = [sys.executable, "-m", "tests.security.deploying", str(folder), str(on.endpoint), str(token)]
-    said = ""
-    async with await anyio.open_process(argv, cwd=source.ROOT, stderr=subprocess.STDOUT) as program:
-        assert program.stdout is not None
-        with anyio.fail_after(60):
-            async for text in TextReceiveStream(program.stdout):
-                said += text
-                if "at bake-25 intended\n" in said:
-                    program.send_signal(signal.SIGKILL)
-                    break
-            else:
-                pytest.fail(f"the program ended early:\n{said}")
-            await program.wait()
+    words = ("-m", "tests.security.deploying", str(folder), str(on.endpoint), str(token))
+    said = await killed_at("at bake-25 intended", *words)
     assert not found_in({"what it has printed and logged": said}, SECRETS)
 
 
