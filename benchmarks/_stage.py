@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -19,15 +18,9 @@ from fairdeploy import Canary, Deployer, HTTPProbe, Probes, Release, Rolling, Ta
 from fairdeploy.backends.local import LocalBackend, SupervisorKeeper
 from fairdeploy.model import Plan, Shift
 from fairdeploy.protocols import TrafficRouter
+from fairdeploy.testing._ports import free_port
 
 __all__ = ["Stage", "application", "free_port", "monotonic", "stage"]
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def application(version: str, *options: str, place: str = "uds") -> Release:

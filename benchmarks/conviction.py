@@ -109,7 +109,8 @@ async def main(times: int, rate: float) -> None:
         await on.begin(application("good", "--fail-percent", str(STABLE_PERCENT)))
         async with load_process(on.url, mix=(keep_alive(),), rate=rate, settings=settings) as load:
             title(
-                f"conviction of a canary at 10 %, errors alone, α = {ALPHA}, looks every 0.1 s, {times} each, {rate:g} requests/s"
+                f"conviction of a canary at 10 %, errors alone, α = {ALPHA}, looks every 0.1 s, {rate:g} requests/s, "
+                f"{times} each with the seeds 1 to {times}"
             )
             for what, options in kinds.items():
                 found = Found()

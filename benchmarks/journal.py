@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import resource
-import shutil
 import sqlite3
-import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,17 +14,15 @@ import anyio
 import asyncpg
 
 from _figures import ms, p, say, title
+from _postgres import server
 from fairdeploy import Canary, Outcome, Release, RolloutResult, Target
 from fairdeploy.journal import SQLiteJournal
 from fairdeploy.journal.postgres import PostgresJournal
 from fairdeploy.model import Deployment, Ended, Intended, Plan, Settled
 from fairdeploy.testing.simulation import SimulatedBackend
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.postgres import PostgresServer, binaries, started
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from fairdeploy.protocols import Journal
 
@@ -117,18 +112,6 @@ def size_mb(folder: Path, pattern: str) -> float:
 def memory_mb() -> float:
     """Return the largest resident size of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-@contextmanager
-def server() -> Iterator[PostgresServer]:
-    """Run a PostgreSQL that keeps what it commits, as the tests' own does not."""
-    copies = Path(tempfile.mkdtemp(prefix="fairdeploy-pg-"))
-    copies.chmod(0o755)
-    try:
-        with started(binaries(copies), "fsync=on") as running:
-            yield running
-    finally:
-        shutil.rmtree(copies)
 
 
 async def of(name: str, journal: Journal, bare: list[float], times: int, rollouts: int) -> None:
