@@ -13,6 +13,8 @@ extensions = ["myst_parser", "sphinxcontrib.mermaid"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "fairdeploy"
+html_extra_path = ["llms.txt"]
+
 
 # The same fences draw on code hosts, where these pages are read too.
 myst_fence_as_directive = {"mermaid"}

@@ -27,6 +27,9 @@ __all__ = ["free_endpoint", "open_backend", "release_of", "roll", "run_folder", 
 _TOLD = {"settled", "judged", "undoing", "took_over"}
 """What of a rollout's events makes a story; the journal holds them all."""
 
+_WIDTH = 180
+"""Characters of an event that are told."""
+
 _FAREWELL = 60.0
 """Seconds that stopping everything may take."""
 
@@ -127,6 +130,5 @@ async def roll(
 def tell(story: Story, event: Event) -> None:
     """Tell an event, if it belongs in a story."""
     if event.record.kind in _TOLD:
-        story.say(
-            f"  {str(event).partition('  ')[2]}"
-        )  # without its time of day: the story has its own clock
+        # Without its time of day, as the story has its own clock, and without all that a failed command had to say.
+        story.say(f"  {str(event).partition('  ')[2][:_WIDTH]}")
