@@ -1,4 +1,4 @@
-"""Ask whether a known vulnerability is in what `uv.lock` pins: ``python .ci/audit.py REQUIREMENTS [--required]``.
+"""Ask whether a known vulnerability is in what `uv.lock` pins: ``python .ci/audit.py REQUIREMENTS... [--required]``.
 
 Exit status 0: everything was looked up, and nothing is known. 1: something is known, and named. 3: not everything could be
 looked up, so that nothing is proved; with ``--required``, which a release asks for, that is 1 too. pip-audit itself says
@@ -41,7 +41,12 @@ def verdict(report: Sequence[Mapping[str, object]]) -> tuple[int, str]:
     return 0, f"audited: nothing is known about {len(report)} packages"
 
 
-def _ask(requirements: Path) -> tuple[int, str]:
+def _ask(requirements: Path) -> Sequence[Mapping[str, object]]:
+    """Return what pip-audit has found out.
+
+    Raises:
+        LookupError: If it found out nothing.
+    """
     argv = [sys.executable, "-m", "pip_audit", "--require-hashes", "--disable-pip", "--progress-spinner=off"]
     try:
         ran = subprocess.run(
@@ -52,22 +57,25 @@ def _ask(requirements: Path) -> tuple[int, str]:
             timeout=_MINUTES * 60,
         )
     except subprocess.TimeoutExpired:
-        return NOT_LOOKED_UP, f"not audited: no answer within {_MINUTES} minutes"
+        raise LookupError(f"no answer within {_MINUTES} minutes") from None
     try:
-        report = json.loads(ran.stdout)["dependencies"]
+        return list(json.loads(ran.stdout)["dependencies"])
     except (ValueError, KeyError):
         said = " ".join(ran.stderr.split()[-40:]) or "it said nothing"
-        return NOT_LOOKED_UP, f"not audited: pip-audit could not look anything up ({said})"
-    return verdict(report)
+        raise LookupError(f"pip-audit could not look anything up ({said})") from None
 
 
 def main() -> int:
     """Say what was found out, in one line or one line for each vulnerability."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition(":")[0])
-    parser.add_argument("requirements", type=Path)
+    parser.add_argument("requirements", type=Path, nargs="+")
     parser.add_argument("--required", action="store_true", help="what cannot be looked up is a failure")
     options = parser.parse_args()
-    status, sentence = _ask(options.requirements)
+    try:
+        # One list after the other: pip-audit refuses two that pin the same package differently.
+        status, sentence = verdict([found for each in options.requirements for found in _ask(each)])
+    except LookupError as error:
+        status, sentence = NOT_LOOKED_UP, f"not audited: {error}"
     print(sentence)
     return FOUND if options.required and status == NOT_LOOKED_UP else status
 
