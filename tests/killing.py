@@ -15,7 +15,7 @@ from tests.contracts import source
 __all__ = ["killed_at"]
 
 
-async def killed_at(place: str, *words: str, within: float = 60.0) -> str:
+async def killed_at(place: str, *words: str, within: float = 120.0) -> str:
     """Run Python with these words, kill it when it has printed a line with this place, and return what it has said."""
     argv = [sys.executable, *words]
     async with await anyio.open_process(argv, cwd=source.ROOT, stderr=subprocess.STDOUT) as program:

@@ -18,6 +18,7 @@ __all__ = ["stands_still", "stopped_holding"]
 
 _SECONDS = 60
 _MOMENT = 0.002
+_TURN = 10
 
 
 async def stopped_holding(pid: int, *locks: Lock) -> None:
@@ -29,7 +30,7 @@ async def stopped_holding(pid: int, *locks: Lock) -> None:
                 await anyio.lowlevel.checkpoint()
                 continue
             os.kill(pid, signal.SIGSTOP)
-            await anyio.sleep(_MOMENT)
+            await stands_still(pid)
             found = locker(*locks)
             if found is not None and found.pid == pid and found.stopped:
                 return
@@ -37,6 +38,13 @@ async def stopped_holding(pid: int, *locks: Lock) -> None:
 
 
 async def stands_still(pid: int) -> bool:
-    """Return whether a program is stopped."""
+    """Return whether a program is stopped: one that was told to may need a turn on a busy processor until it is."""
+    with anyio.move_on_after(_TURN):
+        while not await _stopped(pid):  # noqa: ASYNC110 -- nobody is told
+            await anyio.sleep(_MOMENT)
+    return await _stopped(pid)
+
+
+async def _stopped(pid: int) -> bool:
     told = await anyio.Path(f"/proc/{pid}/stat").read_text()
     return told.rpartition(")")[2].split()[0] == "T"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fairdeploy.model import Instance, Revision, Target
 
 FENCE = Fence(epoch=1, key="test")
-DEADLINE = 30
+DEADLINE = 90
 SERVING = (sys.executable, "-I", "-S", str(Path(__file__).with_name("serving.py")))
 READINESS = HTTPProbe("/", interval_ms=50)
 

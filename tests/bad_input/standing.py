@@ -66,7 +66,7 @@ class Standing:
 
     async def serves(self) -> str:
         """Ask as a visitor; return which revision answers."""
-        async with httpx.AsyncClient() as visitor:
+        async with httpx.AsyncClient(timeout=60) as visitor:
             answer = await visitor.get(f"http://{self.target.endpoint}/")
         assert answer.status_code == 200
         return answer.headers["x-revision"]

@@ -29,7 +29,7 @@ from tests.bad_input.row import Row, rows
 from tests.bad_input.standing import SWITCH, Standing, everything
 from tests.proof.stage import application
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
 
 Attempt: TypeAlias = Callable[[Standing], Awaitable[object]]
 

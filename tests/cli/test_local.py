@@ -21,7 +21,7 @@ from tests.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
 
 _SECONDS = 180
 CONFIGURATION = """

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
 
 async def listening(port: int) -> None:
     """Wait until somebody listens on a port of the loopback address."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(100):
         while True:
             try:
                 async with await anyio.connect_tcp("127.0.0.1", port):

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,6 +19,7 @@ from fairdeploy.journal import SQLiteJournal
 from fairdeploy.model import Intended, Target
 from fairdeploy.strategies import BlueGreen
 from fairdeploy.testing.simulation import SimulatedBackend, World
+from tests.backends.local import until
 from tests.engine.simulated import ONE, SHOP, TWO, House, Life, live
 
 pytestmark = pytest.mark.anyio
@@ -115,10 +117,18 @@ async def test_a_journal_that_was_replaced_is_not_acted_by(
         effects = len(house.world.effects)
         path.rename(tmp_path / "elsewhere")
         backend = SimulatedBackend(house.world, journal=house.journal)
-        with anyio.move_on_after(1):
-            await recover_until_idle([backend], clock=house.world.clock, interval=0.02, linger=0.1)
+
+        async def said() -> int:
+            return len([each for each in caplog.records if "was removed or replaced" in each.getMessage()])
+
+        async with anyio.create_task_group() as tasks:
+            looking = partial(recover_until_idle, clock=house.world.clock, interval=0.02, linger=0.1)
+            tasks.start_soon(looking, [backend])
+            await until(said, bool)
+            await anyio.sleep(1)  # for many more looks
+            tasks.cancel_scope.cancel()
         assert len(house.world.effects) == effects
-        assert len([each for each in caplog.records if "was removed or replaced" in each.getMessage()]) == 1
+        assert await said() == 1
         with pytest.raises(JournalError, match="open it anew"):
             await house.another().recover()
         (tmp_path / "elsewhere").rename(path)

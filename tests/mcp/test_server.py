@@ -143,7 +143,7 @@ def approve(folder: Path, digest: str) -> str:
     while "to go on" not in said:
         said += os.read(master, 4096).decode()
     os.write(master, b"shop\n")
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     os.close(master)
     assert process.returncode == 0
     return said + out

@@ -19,7 +19,7 @@ STRATEGIES: dict[str, Strategy] = {
     "rolling": Rolling(max_surge=1),
     "long canary": Canary(steps=[25, 100], bake=600, keep_warm=0),
     "approved": Approved(BlueGreen(watch=0, keep_warm=0), timeout=4),
-    "warm": BlueGreen(watch=0, keep_warm=4),
+    "warm": BlueGreen(watch=0, keep_warm=10),
     "resumed": Canary(steps=[25, 100], bake=4, keep_warm=0, analysis=[BoundCheck("fine")], on_crash="resume"),
 }
 

@@ -86,8 +86,8 @@ async def test_the_hard_guard_ends_a_burst_in_seconds(tmp_path: Path) -> None:
             plan = await on.deployer.plan(on.target, application("bad", "--fail-percent", "30"), guarded)
             async with on.deployer.run(plan) as rollout:
                 result = await rollout.result()
-            bad = load.snapshot().by_revision[str(plan.bases[0].candidate)].app_errors
         report = load.report()
+        bad = report.by_revision[str(plan.bases[0].candidate)].app_errors
     assert result.outcome is Outcome.ROLLED_BACK, str(result)
     assert 6 <= bad <= 300, bad
     assert report.lost == 0, lost(report)

@@ -40,12 +40,21 @@ def found_in(surfaces: Mapping[str, str], secrets: Iterable[str]) -> set[str]:
 
 
 def stored(folder: Path) -> Surfaces:
-    """Read every file of a folder as it lies on the disk, journal and its write-ahead log included."""
-    return {
-        f"file {path.relative_to(folder)}": path.read_bytes().decode("utf-8", "replace")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """Read every file of a folder as it lies on the disk, journal and its write-ahead log included.
+
+    Programs that still run there put files in each other's place meanwhile: what is taken away in between is left out.
+    """
+    found: Surfaces = {}
+    for path in _below(folder):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found[f"file {path.relative_to(folder)}"] = path.read_bytes().decode("utf-8", "replace")
+    return found
+
+
+def _below(folder: Path) -> list[Path]:
+    """List all in a folder, also while others take it away."""
+    return sorted(Path(top, name) for top, below, files in os.walk(folder) for name in (*below, *files))
 
 
 def processes(what: str) -> Iterator[tuple[int, str]]:
@@ -88,8 +97,10 @@ def open_modes(folder: Path) -> dict[str, str]:
     Links have no mode of their own. The sockets of instances are the applications' own doing (uvicorn opens its to all):
     the folder that they lie in is private.
     """
-    return {
-        str(path.relative_to(folder)): oct(stat.S_IMODE(path.lstat().st_mode))
-        for path in [folder, *folder.rglob("*")]
-        if not path.is_symlink() and path.lstat().st_mode & 0o077 and path.parent != folder / "sockets"
-    }
+    found: dict[str, str] = {}
+    for path in [folder, *_below(folder)]:
+        with suppress(FileNotFoundError):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & 0o077 and path.parent != folder / "sockets":
+                found[str(path.relative_to(folder))] = oct(stat.S_IMODE(mode))
+    return found

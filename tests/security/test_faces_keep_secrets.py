@@ -43,7 +43,7 @@ bearer = {{ env = "{variable}" }}
 [strategies.quick]
 kind = "blue-green"
 verify = ["page"]
-ready_deadline = 2
+ready_deadline = 60
 analysis = []
 
 [targets.shop]

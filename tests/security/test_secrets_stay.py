@@ -119,7 +119,7 @@ async def test_no_surface_of_a_rollout_shows_a_secret(
 def _asked(outcome: str, token: Path) -> tuple[Release, Strategy]:
     """Return a release and a strategy that come to an outcome."""
     if outcome == "failed":
-        return application(outcome, token, blurts=True), BlueGreen(ready_deadline=2)
+        return application(outcome, token, blurts=True), BlueGreen(ready_deadline=60)
     verify = (HTTPCheck("/nowhere"),) if outcome == "rolled back" else ()
     return application(outcome, token), BlueGreen(watch=0, keep_warm=0, verify=verify)
 

@@ -58,7 +58,7 @@ async def answering_politely(stream: SocketStream) -> None:
         await stream.send(OK)
 
 
-async def until(condition: Callable[[], bool], *, within: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], *, within: float = 60.0) -> None:
     """Wait until a condition holds that no event announces; fails after so many seconds."""
     with anyio.fail_after(within):
         while not condition():  # noqa: ASYNC110 -- figures are read, not announced
@@ -71,7 +71,7 @@ def reset(stream: SocketStream) -> None:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def load_of(url: str, traffic: Traffic, *, requests: int = 3, stop_within: float = 5.0) -> LoadReport:
+async def load_of(url: str, traffic: Traffic, *, requests: int = 3, stop_within: float = 60.0) -> LoadReport:
     """Send some requests one after the other."""
     settings = LoadSettings(max_requests=requests, stop_within=stop_within)
     async with generate_load(url, mix=[traffic], workers=1, settings=settings) as load:

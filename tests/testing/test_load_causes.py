@@ -24,7 +24,7 @@ from fairdeploy.testing.load import (
 from fairdeploy.testing.load._client import HTTPClient
 from fairdeploy.testing.load._endpoint import endpoint_of
 from fairdeploy.testing.load._sessions import Sessions
-from tests.ports import free_port
+from tests.ports import closed_port
 from tests.testing.load_servers import OK, load_of, read_request, reset, serving
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ async def test_a_reset_within_a_body_is_no_answer() -> None:
 
 async def test_nothing_on_the_port_is_refused() -> None:
     """A closed port is its own cause, and there is no connection whose age could be told."""
-    report = await load_of(f"http://127.0.0.1:{free_port()}", keep_alive())
+    with closed_port() as port:
+        report = await load_of(f"http://127.0.0.1:{port}", keep_alive())
 
     assert report.lost_by_cause == {Cause.REFUSED: 3}
     assert report.lost_requests[0].connection_age is None
@@ -325,6 +326,7 @@ async def test_a_refused_opening_handshake_is_lost(response: bytes, cause: Cause
 
 async def test_a_websocket_to_a_closed_port_is_refused() -> None:
     """A session that finds nothing on the port is refused like any request."""
-    report = await load_of(f"http://127.0.0.1:{free_port()}", websocket())
+    with closed_port() as port:
+        report = await load_of(f"http://127.0.0.1:{port}", websocket())
 
     assert report.lost_by_cause == {Cause.REFUSED: 3}

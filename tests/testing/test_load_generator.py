@@ -28,7 +28,7 @@ from fairdeploy.testing.load import (
     websocket,
 )
 from fairdeploy.testing.load.traffic import read_mix, to_json
-from tests.ports import free_port
+from tests.ports import closed_port
 from tests.testing.load_servers import OK, answering_politely, read_request, serving, until
 
 if TYPE_CHECKING:
@@ -77,15 +77,17 @@ async def test_what_exceeds_the_limit_is_counted_as_not_started() -> None:
         await resumed.wait()
         await stream.send(OK)
 
-    async with serving(stalled) as url:
-        settings = LoadSettings(max_in_flight=5, max_seconds=0.4)
-        async with generate_load(url, rate=100.0, settings=settings) as load:
-            await load.wait()
-            resumed.set()
-        report = load.report()
+    async def resume(load: Load) -> None:
+        await load.wait()
+        resumed.set()
 
-    assert (report.requests, report.ok, report.lost) == (5, 5, 0)
-    assert report.not_started["in_flight_limit"] > 0
+    async with serving(stalled) as url, anyio.create_task_group() as tasks:
+        async with generate_load(url, rate=100.0, settings=LoadSettings(max_in_flight=5)) as load:
+            tasks.start_soon(resume, load)
+            await until(lambda: "in_flight_limit" in load.snapshot().not_started)
+        report = load.report()
+        assert (report.requests, report.ok, report.lost) == (5, 5, 0)
+        assert report.not_started["in_flight_limit"] > 0
 
 
 async def test_latency_counts_from_when_a_request_was_due() -> None:
@@ -193,8 +195,9 @@ async def test_a_cancelled_block_leaves_a_report() -> None:
 async def test_lost_requests_are_kept_up_to_a_limit() -> None:
     """All lost requests are counted, and the first ones are kept one by one."""
     settings = LoadSettings(max_requests=12, max_lost=4)
-    async with generate_load(f"http://127.0.0.1:{free_port()}", rate=1000.0, settings=settings) as load:
-        await load.wait()
+    with closed_port() as port:
+        async with generate_load(f"http://127.0.0.1:{port}", rate=1000.0, settings=settings) as load:
+            await load.wait()
     report = load.report()
 
     assert report.lost == 12

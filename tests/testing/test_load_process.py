@@ -15,7 +15,7 @@ import pytest
 
 from fairdeploy.errors import FairdeployError, Refused
 from fairdeploy.testing.load import LoadReport, LoadSettings, keep_alive, load_process
-from tests.ports import free_port
+from tests.ports import closed_port
 from tests.testing.load_servers import OK, answering_politely, read_request, serving, until
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def test_a_load_process_ends_by_itself_at_its_bound() -> None:
     async with serving(answering_politely) as url:
         settings = LoadSettings(max_requests=30)
         async with load_process(url, workers=2, settings=settings) as load:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 await load.wait()
             report = load.report()
 
@@ -96,11 +96,12 @@ async def test_the_command_prints_its_report() -> None:
         well = await anyio.run_process(
             [*argv, url, "--workers", "2", "--max-requests", "20"], stdin=subprocess.DEVNULL, check=False
         )
-        lost = await anyio.run_process(
-            [*argv, f"http://127.0.0.1:{free_port()}", "--rate", "100", "--seconds", "0.1", "--json"],
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        with closed_port() as port:
+            lost = await anyio.run_process(
+                [*argv, f"http://127.0.0.1:{port}", "--rate", "100", "--seconds", "0.1", "--json"],
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
         endless = await anyio.run_process([*argv, url, "--rate", "1"], stdin=subprocess.DEVNULL, check=False)
 
     assert well.returncode == 0

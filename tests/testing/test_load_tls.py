@@ -12,7 +12,7 @@ import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
 from fairdeploy.testing.load import Cause, LoadSettings, generate_load, keep_alive, new_connection, websocket
-from tests.testing.load_servers import OK
+from tests.testing.load_servers import OK, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,15 +40,22 @@ def _client_context(authority: trustme.CA) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _serving(context: ssl.SSLContext) -> AsyncIterator[str]:
+    served = 0
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
         try:
             while await reader.readuntil(b"\r\n\r\n"):
                 writer.write(OK)
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+        finally:
+            served -= 1
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) as server:
         yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        await until(lambda: not served)  # a server does not wait for those it serves
 
 
 async def test_requests_go_over_tls(authority: trustme.CA) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 MARK = "FAIRDEPLOY_KEEPER"
 """Variable in the environment of everything that a keeper of ours has started."""
+_DYING = 10.0
+"""Seconds that what was sent SIGKILL may take to go: a busy machine gives it no time to die in."""
 
 
 @final
@@ -109,13 +114,26 @@ def marked(mark: str, *, group: int | None = None) -> list[int]:
 def kill_marked(mark: str, *, group: int | None = None) -> int:
     """Kill the processes that carry a mark until there are none; return how many there were."""
     wanted = f"{MARK}={mark}".encode()
-    killed, nobody = 0, False
-    for _ in range(100):  # each may have started others in the meantime
+    killed, nobody, until = set[int](), False, time.monotonic() + _DYING
+    while time.monotonic() < until:  # each may have started others in the meantime
         found = [pid for pid in marked(mark, group=group) if start_time(pid) is not None]
         if not found and nobody:
             break
         # Once is not enough: what is just being executed shows no environment for a moment.
         nobody = not found
+        killed |= {pid for pid in found if _kill_if(pid, partial(_marked, pid, wanted))}
         for pid in found:
-            killed += _kill_if(pid, partial(_marked, pid, wanted))
-    return killed
+            _await_end(pid, until)
+    return len(killed)
+
+
+def _await_end(pid: int, until: float) -> None:
+    """Wait until a process has ended, or a time has come."""
+    with suppress(ProcessLookupError):
+        fd = os.pidfd_open(pid)
+        try:
+            ended = select.poll()
+            ended.register(fd, select.POLLIN)
+            ended.poll(max(0.0, until - time.monotonic()) * 1_000)
+        finally:
+            os.close(fd)
