@@ -45,8 +45,8 @@ class House:
 
 
 @contextmanager
-def receiving() -> Iterator[House]:
-    """Run a receiver."""
+def receiving(address: str = "127.0.0.1", port: int = 0) -> Iterator[House]:
+    """Run a receiver; at a free port if none is given."""
     house = House()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,7 +72,7 @@ def receiving() -> Iterator[House]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- as the base calls it
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer((address, port), Handler) as server:
         server.daemon_threads = True
         house.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
