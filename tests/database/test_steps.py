@@ -16,6 +16,7 @@ from fairdeploy.database.postgres import PostgresDatabase
 from fairdeploy.engine import Deployer
 from fairdeploy.errors import ConsentRequired, DatabaseError, Fenced
 from fairdeploy.model import CheckResult, Outcome, Progressed, Release, SecretRef, Target, Verdict
+from fairdeploy.model._words import duration
 from fairdeploy.protocols import Fence
 from fairdeploy.rollback.database import restore_backup
 from fairdeploy.strategies import BlueGreen, Migrated
@@ -106,6 +107,35 @@ async def test_a_release_and_its_schema_go_on_together(database: PostgresDatabas
     assert result.promoted, result.reason
     assert (seen.version, seen.frozen) == ("0003", False)
     assert seen.restore_ms is not None
+
+
+async def test_what_a_restore_would_take_is_in_the_plan(database: PostgresDatabase) -> None:
+    """It is measured when a backup is proved: the next release's plan shows it, the first has nothing to show."""
+    how = Migrated(PLAIN, database="shop", to="0003", change="reversible")
+
+    async def asked(_subject: Subject, /) -> CheckResult:
+        return CheckResult(Verdict.PASS, "as told")
+
+    deployer = await standing(database, asked)
+    first = await deployer.plan(TARGET, TWO, how)
+    assert "to restore)" not in str(first)
+    proof = await database.backup(TARGET.id, Fence(epoch=1, key="before:backup"))
+    second = await deployer.plan(TARGET, TWO, how)
+    assert f"(the last one took {duration(proof.restore_ms)} to restore)" in str(second)
+
+
+async def test_a_database_that_is_newer_than_the_code_is_refused_before_anything_moves(
+    database: PostgresDatabase,
+) -> None:
+    """Alembic does not know its version: the plan says so or the rollout ends, and both are as they were."""
+    await ask(database.address, "UPDATE alembic_version SET version_num = '0009'")
+    before = await database.observe()
+    result = await deployed(database, "additive", verdict=Verdict.PASS)
+    seen = await database.observe()
+
+    assert result.outcome is Outcome.ROLLED_BACK
+    assert "'0009'" in result.reason
+    assert (seen.version, seen.schema, seen.frozen) == ("0009", before.schema, False)
 
 
 async def test_a_release_that_goes_back_takes_its_schema_with_it(database: PostgresDatabase) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -32,6 +31,7 @@ _LARGE: Final = """
 SELECT hashtextextended(oid::text || encode(sha256(lo_get(oid)), 'hex'), 0) AS hash
   FROM pg_largeobject_metadata ORDER BY 1
 """
+_ON_ONE_LINE: Final = {ord("\n"): " ", ord("\r"): " "}
 _Row: TypeAlias = "tuple[int, str]"
 
 
@@ -77,6 +77,10 @@ async def loss(now: DatabaseAddress, restored: DatabaseAddress, source: str) -> 
 
 async def export_lost(kept: DatabaseAddress, restored: DatabaseAddress, folder: Path) -> tuple[Path, ...]:
     """Write the rows that only the kept database has, a file of JSON lines for each table that differs.
+
+    A line is what PostgreSQL's ``row_to_json`` says of the row, to the last digit, in UTF-8; ``INSERT INTO t SELECT
+    (json_populate_record(NULL::t, line)).*`` puts it back. A ``null`` within a column of type ``json`` and no value at all
+    are the same there.
 
     Args:
         kept: The database that was replaced.
@@ -196,8 +200,11 @@ async def _write(path: Path, rows: AsyncIterator[str]) -> int:
     try:
         async for row in rows:
             if handle is None:
-                handle = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
-            handle.write(json.dumps(json.loads(row), ensure_ascii=False) + "\n")
+                opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                handle = os.fdopen(opened, "w", encoding="utf-8", newline="\n")
+            # As the server wrote it: read as JSON here, numbers would be rounded. Between values of a `json` column there
+            # may be line ends; within a text they are escaped.
+            handle.write(row.translate(_ON_ONE_LINE) + "\n")
             count += 1
         if handle is not None:
             handle.flush()
