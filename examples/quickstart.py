@@ -98,7 +98,7 @@ async def bad_release(stage: Stage, load: LoadProcess) -> None:
     with stage.story.phase(
         "bad release", "a canary that fails 1 page in 20 while its health stays green", expect="rolled_back"
     ) as phase:
-        strategy = Canary(steps=(25, 100), bake=(20, 2), analysis=(_ERRORS,), every=0.25)
+        strategy = Canary(steps=(25, 100), bake=(120, 2), analysis=(_ERRORS,), every=0.25)
         result = await _roll(stage, bad, strategy)
         phase.outcome = result.outcome
         await anyio.sleep(1)  # the load's figures are up to half a second old
@@ -169,7 +169,7 @@ async def crash(stage: Stage) -> None:
 
 
 async def _until_shared(stage: Stage) -> None:
-    with anyio.fail_after(60):
+    with anyio.fail_after(180):
         while (running := (await stage.deployer.status(stage.target)).rollout) is None:  # noqa: ASYNC110 -- nothing tells when another program begins
             await anyio.sleep(0.1)
         rollout = await stage.deployer.attach(running.id)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _ROWS = 20_000
 _RATE = 40.0
 _QUICK = BlueGreen(
-    watch=2,
+    watch=4,
     every=0.2,
     keep_warm=0,
     preview_header=None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.postgres import Binaries, PostgresServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 RECORDS = source.ROOT / "examples" / "apps" / "records"
 NEXT = """from alembic import op

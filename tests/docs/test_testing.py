@@ -8,7 +8,7 @@ import pytest
 from tests.docs.test_guide import blocks
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.load, pytest.mark.timeout(400)]
 
 
 async def listening(port: int) -> None:

@@ -11,7 +11,7 @@ from tests.docs.test_guide import run
 from tests.ports import free_port
 from tests.proof.stage import stopped
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 
 async def test_the_page_on_validation_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from apps.environments import PreparationError, cache_folder, locked, prepare_en
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]  # they install
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests.proof.deployment import STRATEGIES
 from tests.proof.stage import application, kill_at, lost, stage, under_load
 from tests.security.surfaces import found_in, processes, stored
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 VARIABLE = "FAIRDEPLOY_TEST_JOURNAL_PASSWORD"
 

@@ -27,7 +27,7 @@ from tests.contracts import source
 from tests.proof.deployment import STRATEGIES
 from tests.proof.stage import Stage, application, kill_at, lost, stage, under_load
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 
 @asynccontextmanager

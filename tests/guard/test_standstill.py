@@ -19,7 +19,7 @@ from tests.proof.deployment import STRATEGIES
 from tests.proof.stage import Stage, application, stage
 from tests.standstill import stands_still, stopped_holding
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 
 def locks(on: Stage) -> dict[str, Lock]:

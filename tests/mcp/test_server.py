@@ -24,7 +24,7 @@ from fairdeploy.mcp.approvals import Approvals
 from tests.ports import free_port
 from tests.proof.stage import stopped
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 Transport = Literal["stdio", "http"]
 CONFIGURATION = """

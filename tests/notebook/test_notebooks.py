@@ -19,7 +19,7 @@ from tests.contracts import source
 from tests.ports import free_port
 from tests.proof.stage import stopped
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 _JUPYTER: Any = nbformat  # Any: the library is not typed
 _CELLS = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -45,7 +45,9 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 async def test_jupyter_draws_a_rollout_in_place(folder: Path) -> None:
     """Plan, rollout and result are tables; what is live stays one output of its cell, as it was drawn last."""
     ran = notebook()
-    client: Any = NotebookClient(ran, timeout=120, resources={"metadata": {"path": str(folder)}})
+    client: Any = NotebookClient(
+        ran, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(folder)}}
+    )
     await client.async_execute()
 
     _, planned, _, shown, _ = [cell.outputs for cell in ran.cells]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.proof.stage import application, kill_at, lost, stage, under_load
 
-pytestmark = [pytest.mark.anyio, pytest.mark.load, pytest.mark.proof, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.load, pytest.mark.proof, pytest.mark.timeout(400)]
 
 PLACES = [
     ("canary", "start intended", "v0"),

@@ -11,7 +11,7 @@ from fairdeploy.testing.crash.local import local_house
 from fairdeploy.testing.crash.nursery import Mortal
 from fairdeploy.testing.crash.verdict import Before, complaints
 
-pytestmark = [pytest.mark.anyio, pytest.mark.load, pytest.mark.proof, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.load, pytest.mark.proof, pytest.mark.timeout(400)]
 
 WITHIN = 60.0
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.local, pytest.mark.timeout(400)]
 
 SECRET = f"s3cr3t-of-the-faces-{secrets.token_hex(4)}"
 CONFIGURATION = """

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fairdeploy import Plan, Release, Target
     from fairdeploy.protocols import Strategy
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.timeout(400)]
 
 PASSWORD = f"s3cr3t of/the environment {{port}} %s {secrets.token_hex(4)}"
 TOKEN = f"s3cr3t-of-the-file-{secrets.token_hex(4)}"

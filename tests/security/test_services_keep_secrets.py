@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fairdeploy.protocols import EventSink
     from tests.postgres import Binaries, PostgresServer
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 
 VARIABLE = "FAIRDEPLOY_TEST_SERVICE_SECRET"
 TARGET = Target("shop", replicas=1, endpoint="127.0.0.1:8080")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Mortal", "Nursery", "nursery"]
 
 _BEGIN_WITHIN = 60.0
-_END_WITHIN = 5.0
+_END_WITHIN = 60.0
 _MAX_LINE = 65_536
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Before", "complaints"]
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds for an instance to be seen ready again, and for a process that was told to go to be gone."""
 _LOOK_AGAIN = 0.05
 

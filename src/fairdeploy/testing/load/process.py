@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadProcess", "load_process"]
 
-_START_WITHIN_S = 30.0
-_LAST_WORDS_WITHIN_S = 10.0
+_START_WITHIN_S = 60.0
+_LAST_WORDS_WITHIN_S = 30.0
 _MAX_LINE = 16 * 1024 * 1024
 _MAX_WORDS = 4_000
 
