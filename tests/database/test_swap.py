@@ -252,6 +252,28 @@ async def test_busy_clients_lose_one_connection_each_and_go_on(
     await drop(shop, kept)
 
 
+async def test_a_session_that_does_not_go_ends_the_swap_and_not_the_service(
+    shop: DatabaseAddress, filled: asyncpg.Connection, backup: Backup, folder: Path
+) -> None:
+    """After some seconds the error says what held it, everybody may connect as before, and a later call gets there."""
+    name, kept = beside(shop, "restored"), beside(shop, "kept")
+    await restore_beside(shop, folder, backup, name)
+    stays = await filled.fetchval("SELECT pg_backend_pid()")
+    os.kill(stays, signal.SIGSTOP)
+    try:
+        with pytest.raises(DatabaseError, match=r"being accessed by other users|statement timeout"):
+            await swap(shop, name, kept)
+        async with connection_to(shop) as now:
+            assert await now.fetchval("SELECT count(*) FROM orders") == 5000
+            await now.execute("DELETE FROM orders")
+    finally:
+        os.kill(stays, signal.SIGCONT)
+    await swap(shop, name, kept)
+    async with connection_to(shop) as now:
+        assert await now.fetchval("SELECT count(*) FROM orders") == 5000
+    await drop(shop, kept)
+
+
 async def test_what_would_follow_the_old_database_is_named_before_anything_happens(
     shop: DatabaseAddress, filled: asyncpg.Connection, backup: Backup, restored: DatabaseAddress
 ) -> None:
