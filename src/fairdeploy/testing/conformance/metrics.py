@@ -231,6 +231,12 @@ class MetricSourceConformance(Conformance, suite=True):
             await self.eventually(
                 lambda: self._refused(source, target), lambda refused: not refused, "it answers again"
             )
+            # At first it may know of nothing: what it asks has been silent too.
+            await self.eventually(
+                lambda: self._asked(source, target),
+                lambda seen: _OLD in seen,
+                "it knows again what was counted",
+            )
             seen = (await self._settled(source, target)).get(_OLD)
             whole = seen is not None and (
                 seen.incarnation != before.incarnation or seen.requests >= before.requests
