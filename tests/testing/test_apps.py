@@ -74,7 +74,7 @@ async def test_a_rude_app_loses_what_it_is_doing() -> None:
     """SIGTERM in the middle of requests cuts them off, and what follows finds nothing on the port."""
     async with app_process("rude") as app:
         settings = LoadSettings(max_seconds=100)
-        mix = [keep_alive(), slow("/slow?seconds=60")]
+        mix = [keep_alive(timeout=300), slow("/slow?seconds=300", timeout=300)]
         async with generate_load(app.url, mix=mix, rate=100.0, settings=settings) as load:
             await until(lambda: load.snapshot().ok >= 20 and load.snapshot().in_flight > 0)
             app.send_signal(signal.SIGTERM)
@@ -83,7 +83,8 @@ async def test_a_rude_app_loses_what_it_is_doing() -> None:
     report = load.report()
 
     assert report.lost_by_cause[Cause.RESET_BEFORE_RESPONSE] > 0
-    assert set(report.lost_by_cause) == {Cause.REFUSED, Cause.RESET_BEFORE_RESPONSE}
+    # A connection that the kernel has taken and the application has not yet is reset while it is made.
+    assert set(report.lost_by_cause) - {Cause.CONNECT_FAILED} == {Cause.REFUSED, Cause.RESET_BEFORE_RESPONSE}
     assert report.in_flight == 0
 
 

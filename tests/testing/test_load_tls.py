@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,6 +50,8 @@ async def _serving(context: ssl.SSLContext) -> AsyncIterator[str]:
                 writer.write(OK)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+            with suppress(OSError):  # the client has closed already
+                await writer.wait_closed()
         finally:
             served -= 1
 

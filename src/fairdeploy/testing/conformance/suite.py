@@ -40,7 +40,7 @@ class Conformance:
     """
 
     pytestmark = pytest.mark.anyio
-    patience: ClassVar[float] = 30.0
+    patience: ClassVar[float] = 60.0
     standard_tests: ClassVar[Mapping[str, object]] = {}
 
     def __init_subclass__(

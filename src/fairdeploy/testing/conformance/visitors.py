@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LoopbackVisitors", "Visitors", "loopback"]
 
 _SLOW = "/lingering"
-_DEADLINE = 20.0
+_DEADLINE = 60.0
 
 
 class Visitors(Protocol):
