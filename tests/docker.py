@@ -16,7 +16,7 @@ from tests.images import APPLICATION, postgres_image, python_image
 
 __all__ = ["application_image", "docker", "docker_engine", "postgres_container_image"]
 
-_SECONDS = 60.0
+_SECONDS = 180.0
 
 
 def docker(*argv: str, timeout: float = _SECONDS) -> str:

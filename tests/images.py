@@ -46,7 +46,7 @@ _SHELL = (
     "df",
     "echo",
 )
-_SECONDS = 120.0
+_SECONDS = 280.0
 
 
 def python_image(*packages: str, folder: Path, more: Mapping[str, Path] | None = None) -> str:

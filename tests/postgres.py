@@ -13,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +39,7 @@ __all__ = [
 
 PASSWORD = "in-tests-only"
 """Of the superuser `postgres`, where it comes over TCP; over the socket none is asked for."""
-_SECONDS = 60.0
+_SECONDS = 100.0
 _NUMBERS = itertools.count(1)
 
 
@@ -210,16 +210,22 @@ class PostgresServer:
         process, self.process = self.process, None
         if process is None:
             return
-        others = _children(process.pid)
         process.send_signal(number)
-        if number is signal.SIGKILL:
-            for pid in others:
-                _kill(pid)
         try:
             process.wait(_SECONDS)
         finally:
             process.kill()
             process.wait()
+            self._end_others()
+
+    def _end_others(self) -> None:
+        """Kill what the server has started, and wait until it is gone: no other starts while its memory is held."""
+        until = time.monotonic() + _SECONDS
+        while others := _inside(self.data.resolve()):
+            assert time.monotonic() < until, f"{others} outlive SIGKILL"
+            for pid in others:
+                _kill(pid)
+            time.sleep(0.01)
 
     def _is_ready(self, pid: int) -> bool:
         """Whether the server wrote so into its lock file, as `pg_ctl` reads it."""
@@ -230,13 +236,14 @@ class PostgresServer:
         return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def _children(pid: int) -> Sequence[int]:
-    try:
-        return [
-            int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-        ]
-    except FileNotFoundError:
-        return []
+def _inside(folder: Path) -> Sequence[int]:
+    """List the processes whose working directory is a folder: each of a server's is in its data."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            if (each / "cwd").readlink() == folder:
+                found.append(int(each.name))
+    return found
 
 
 def _kill(pid: int) -> None:

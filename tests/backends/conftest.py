@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 
+PATIENT_MS = 90_000
+"""Who shares a folder waits while another starts its daemon: that takes long on a busy machine."""
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Give a short private folder: pytest's own is too long for a unix socket."""
@@ -39,7 +43,7 @@ def _end(keeper: SupervisorKeeper) -> None:
 @pytest.fixture
 async def keeper(folder: Path) -> AsyncIterator[SupervisorKeeper]:
     """Give a keeper in the folder."""
-    found = SupervisorKeeper(folder)
+    found = SupervisorKeeper(folder, deadline_ms=PATIENT_MS)
     yield found
     _end(found)
 
@@ -52,7 +56,7 @@ async def opened() -> AsyncIterator[Callable[[Path], AbstractAsyncContextManager
 
         @asynccontextmanager
         async def opening(path: Path) -> AsyncGenerator[LocalBackend]:
-            keeper = SupervisorKeeper(path.parent / f"{path.name}.keeper")
+            keeper = SupervisorKeeper(path.parent / f"{path.name}.keeper", deadline_ms=PATIENT_MS)
             if path not in ending:
                 ending.add(path)
                 stack.callback(_end, keeper)

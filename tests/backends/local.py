@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.abc
 
-from fairdeploy.host._process import marked
+from fairdeploy.host._process import Identity, marked
 from fairdeploy.model import HTTPProbe, Probes, Release
 from fairdeploy.protocols import Fence
 
@@ -92,6 +92,19 @@ async def pid_of(instance: Instance) -> int:
 def texts(folder: Path) -> str:
     """Read every file of a folder."""
     return "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+async def killed(pid: int | None) -> None:
+    """Kill a process, and wait until it is dead: on a busy machine it runs, and answers, a moment longer."""
+    assert pid is not None
+    identity = Identity.of(pid)
+    assert identity is not None
+    identity.kill()
+
+    async def alive() -> bool:
+        return identity.alive
+
+    await until(alive, lambda seen: not seen)
 
 
 def kept(backend: LocalBackend) -> list[int]:

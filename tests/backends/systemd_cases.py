@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,6 +60,11 @@ async def _state(keeper: SystemdKeeper, name: str, fits: Callable[[ProgramState]
     return await until(look, fits)
 
 
+async def _log(keeper: SystemdKeeper, name: str) -> str:
+    path = keeper._folder / f"{name}.log"
+    return path.read_text() if path.exists() else ""
+
+
 async def test_a_program_is_kept_until_it_is_stopped(systemd: SystemdKeeper) -> None:
     """Started once, started again when killed, gone when stopped."""
     name = "api@production@1-ab+c.2"
@@ -85,7 +91,7 @@ async def test_a_failing_program_is_tried_again(systemd: SystemdKeeper) -> None:
     state = await _state(systemd, "bad", lambda state: state.phase == "backoff" and state.restarts > 0)
 
     assert state.exit_code == 3
-    assert (systemd._folder / "bad.log").read_text().startswith("word %h $HOME\n")
+    await until(partial(_log, systemd, "bad"), lambda text: text.startswith("word %h $HOME\n"))
 
 
 @pytest.mark.parametrize(("command", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9)])
@@ -119,11 +125,7 @@ async def test_a_stubborn_program_is_killed_after_its_grace(systemd: SystemdKeep
     code = "import os, signal, time\nsignal.signal(15, signal.SIG_IGN)\nos.fork()\nprint('deaf', flush=True)\ntime.sleep(99)"
     await systemd.start(_program(systemd, "one", sys.executable, "-I", "-S", "-c", code))
 
-    async def log() -> str:
-        path = systemd._folder / "one.log"
-        return path.read_text() if path.exists() else ""
-
-    await until(log, lambda text: text.count("deaf") == 2)
+    await until(partial(_log, systemd, "one"), lambda text: text.count("deaf") == 2)
     await systemd.stop("one")
 
     assert not marked(systemd._mark)

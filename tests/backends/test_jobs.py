@@ -55,6 +55,25 @@ async def test_a_job_that_fails_tells_how(backend: LocalBackend, command: str, c
     assert state == JobState(phase="failed", exit_code=code, output=("one", "two"))
 
 
+async def test_the_last_words_of_a_job_are_awaited(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is known before its keeper has written down all that it said: what comes late is told too."""
+    await backend.execute(TARGET, RELEASE.revision, RELEASE, _job("sleep", "3600"), FENCE)
+    (spec,) = backend._folder.rglob("jobs/*/spec.json")
+    stop = backend._keeper.stop
+
+    async def late(name: str) -> None:
+        await stop(name)
+        with spec.with_name("output.log").open("a", encoding="utf-8") as log:
+            log.write("at last\n")
+
+    monkeypatch.setattr(type(backend._keeper), "stop", lambda _, name: late(name))
+    spec.with_name("result.json").write_text('{"exit_code": 0}')
+
+    assert (await _ended(backend, _job("sleep", "3600"))).output == ("at last",)
+
+
 async def test_a_job_outlives_its_deployer(folder: Path, opened: Opened) -> None:
     """The next program finds it running, and then its end."""
     job = _job("sh", "-c", f"until test -e {folder}/go; do sleep 0.01; done; echo done")
@@ -72,10 +91,10 @@ async def test_a_job_that_was_interrupted_is_not_run_again(backend: LocalBackend
     state = backend.execute(TARGET, RELEASE.revision, RELEASE, job, FENCE)
     assert (await state).phase == "running"
 
-    async def count() -> bool:
-        return (folder / "count").exists()
+    async def count() -> str:
+        return (folder / "count").read_text() if (folder / "count").exists() else ""
 
-    await until(count, bool)
+    await until(count, lambda text: text == "ran\n")  # the shell opens the file before it writes
     await backend.shutdown()
     state_after = await _ended(backend, job)
 

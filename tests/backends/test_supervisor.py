@@ -14,7 +14,8 @@ from fairdeploy.errors import BackendError, StartError, StateError
 from fairdeploy.host import _lock
 from fairdeploy.host._process import Identity, marked
 from fairdeploy.protocols import Program, ProgramState
-from tests.backends.local import until
+from tests.backends.local import killed, until
+from tests.standstill import stands_still
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ from fairdeploy.backends.local import SupervisorKeeper
 from fairdeploy.protocols import Program
 
 async def main():
-    keeper = SupervisorKeeper(sys.argv[1])
+    keeper = SupervisorKeeper(sys.argv[1], deadline_ms=90_000)
     await keeper.start(Program(name="one", argv=("sleep", "3600"), cwd="/", log=sys.argv[1] + "/one.log"))
     print((await keeper.states())["one"].pid)
 
@@ -215,10 +216,9 @@ async def test_a_killed_daemon_leaves_no_doubles(keeper: SupervisorKeeper, folde
     await keeper.start(_sleeping(folder))
     orphan = Identity.of(await _pid(keeper))
     daemon = await keeper._running()
-    assert daemon is not None
     assert orphan is not None
 
-    os.kill(daemon, signal.SIGKILL)
+    await killed(daemon)
     after = await _pid(keeper)
 
     assert not orphan.alive
@@ -241,6 +241,7 @@ async def test_a_daemon_that_hangs_is_told_of(folder: Path) -> None:
     assert daemon is not None
     os.kill(daemon, signal.SIGSTOP)
     try:
+        assert await stands_still(daemon)
         with pytest.raises(BackendError, match="does not answer"):
             await impatient.states()
     finally:

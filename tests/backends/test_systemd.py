@@ -16,6 +16,7 @@ HOUSE = ["unshare", "-fpmC", "--mount-proc", "--kill-child", str(HERE / "systemd
 CAN = os.geteuid() == 0 and shutil.which("unshare") and Path("/lib/systemd/systemd").exists()
 
 
+@pytest.mark.timeout(800)
 @pytest.mark.skipif(not CAN, reason="needs root, unshare and systemd's program to start a systemd of its own")
 def test_the_keeper_does_its_work_in_a_systemd_of_its_own() -> None:
     """Every case of `systemd_cases.py` holds where systemd runs."""
@@ -23,7 +24,7 @@ def test_the_keeper_does_its_work_in_a_systemd_of_its_own() -> None:
         [*HOUSE, "systemctl", "--user", "is-active", "basic.target"],
         check=False,
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     if probe.returncode != 0:
         pytest.skip(f"no systemd can be started in namespaces here: {probe.stderr.decode()[-200:]}")
@@ -42,7 +43,7 @@ def test_the_keeper_does_its_work_in_a_systemd_of_its_own() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=600,
         cwd=ROOT,
     )
 

@@ -67,8 +67,14 @@ class ComposeHouse:
 
     def load(self) -> AbstractAsyncContextManager[LoadProcess]:
         """See `CrashHouse.load`."""
-        mix = (keep_alive(weight=70), new_connection(weight=15), post(weight=15))
-        return load_process(f"http://{self._target.endpoint}", mix=mix, rate=RATE, settings=LoadSettings())
+        mix = (
+            keep_alive(weight=70, timeout=60),
+            new_connection(weight=15, timeout=60),
+            post(weight=15, timeout=60),
+        )
+        return load_process(
+            f"http://{self._target.endpoint}", mix=mix, rate=RATE, settings=LoadSettings(stop_within=60)
+        )
 
     def strays(self, deployment: Deployment) -> Sequence[str]:
         """See `CrashHouse.strays`: containers, other than jobs, that no instance accounts for."""

@@ -17,7 +17,7 @@ from fairdeploy.strategies import sequence
 if TYPE_CHECKING:
     from tests.compose.stage import Project
 
-pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(600)]
 
 QUICK = BlueGreen(watch=0, keep_warm=0, analysis=())
 PROGRAM = """
@@ -44,12 +44,12 @@ async def test_who_is_killed_while_containers_are_made_leaves_none(made: Project
         await backend.observe(target)
         argv = [sys.executable, "-c", PROGRAM, backend.uri]
         async with await anyio.open_process(argv, stderr=subprocess.DEVNULL) as process:
-            with anyio.fail_after(60):
+            with anyio.fail_after(150):
                 while not made.containers():  # noqa: ASYNC110 -- until Compose has begun to make them
                     await anyio.sleep(0.01)
             process.kill()
-        deployer = Deployer(backend, validate=False, lease=1)
-        deadline = time.monotonic() + 90
+        deployer = Deployer(backend, validate=False, lease=5)
+        deadline = time.monotonic() + 200
         while await backend.journal.rollouts(unfinished=True):
             assert time.monotonic() < deadline
             await deployer.recover()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.compose.stage import Project
 
-pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(600)]
 
 PROGRAM = """
 import anyio, sys
@@ -51,7 +51,7 @@ async def test_the_guard_finds_the_journal_that_was_given(made: Project, tmp_pat
             async with open_backend(backend.uri) as again:
                 assert (again.uri, again.journal.key) == (backend.uri, records.key)
             await killed_at("intended watch", "-c", PROGRAM, backend.uri)
-            with anyio.fail_after(120):
+            with anyio.fail_after(200):
                 while await records.rollouts(unfinished=True):  # noqa: ASYNC110 -- the guard is at work
                     await anyio.sleep(0.2)
             ends = [each.record.result for each in await records.read() if isinstance(each.record, Ended)]

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from tests.compose.stage import Project
 
-pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(600)]
 
 QUICK = BlueGreen(watch=0, keep_warm=0, analysis=())
 
 
 async def until(look: Callable[[], Awaitable[bool]]) -> None:
     """Wait until it is so."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         while not await look():  # noqa: ASYNC110 -- others change it
             await anyio.sleep(0.1)
 
@@ -57,7 +57,7 @@ async def test_a_container_that_hangs_is_restarted(made: Project) -> None:
     """Its liveness probe fails as often as it may: it is started again, and gets ready."""
     release = application("v1")
     readiness = release.probes.readiness
-    probes = Probes(readiness=readiness, liveness=HTTPProbe("/health", interval_ms=200, timeout_ms=500))
+    probes = Probes(readiness=readiness, liveness=HTTPProbe("/health", interval_ms=200, timeout_ms=3_000))
     async with stage(made, replicas=1, guard=True) as on:
         await on.deployer.deploy(on.target, replace(release, probes=probes), QUICK)
         (container,) = made.containers()

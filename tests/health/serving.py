@@ -145,7 +145,7 @@ def subject(*addresses: str | None) -> Subject:
     return Subject(target=Target("shop"), revision="r", instances=instances)
 
 
-async def until(true: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+async def until(true: Callable[[], Awaitable[bool]], within: float = 90.0) -> None:
     """Wait for something that nobody tells of."""
     with anyio.fail_after(within):
         while not await true():  # noqa: ASYNC110 -- another program's state has no event

@@ -11,7 +11,7 @@ from fairdeploy.model import Verdict
 from tests.docker import docker
 from tests.health.serving import NOBODY
 
-pytestmark = [pytest.mark.anyio, pytest.mark.docker]
+pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 async def test_a_container_is_well_only_when_it_ended_with_0(application_image: str) -> None:

@@ -34,7 +34,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with exporting() as (exporter, address):
         exporter.add(SHOP.id, "old", "200", 100)
         exporter.add(SHOP.id, "new", "500", 7)
-        server = Server(tmp_path_factory.mktemp("prometheus"), address)
+        server = Server(tmp_path_factory.mktemp("prometheus"), address, scrape=3)
         server.start()
         try:
             yield server.url

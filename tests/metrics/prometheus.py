@@ -27,8 +27,8 @@ from tests.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCRAPE = 0.2
-"""Seconds between two scrapes."""
+SCRAPE = 0.5
+"""Seconds between two scrapes, and for each: what misses one is forgotten until the next."""
 _FETCH = 300
 """Seconds in which the package must have been fetched."""
 _UP = 60
@@ -181,13 +181,21 @@ def vector(*series: tuple[dict[str, str], str], **more: object) -> bytes:
 class Server:
     """A Prometheus that scrapes an exporter; it can be stopped and started again."""
 
-    def __init__(self, folder: Path, scraped: str, *, web: str | None = None, scheme: str = "http") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scraped: str,
+        *,
+        web: str | None = None,
+        scheme: str = "http",
+        scrape: float = SCRAPE,
+    ) -> None:
         """Write its configuration."""
         self.folder, self.port = folder, free_port()
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         config = {
-            "global": {"scrape_interval": f"{SCRAPE * 1000:g}ms", "scrape_timeout": f"{SCRAPE * 1000:g}ms"},
+            "global": {"scrape_interval": f"{scrape * 1000:g}ms", "scrape_timeout": f"{scrape * 1000:g}ms"},
             "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [scraped]}]}],
         }
         (folder / "prometheus.yml").write_text(json.dumps(config))
@@ -223,5 +231,5 @@ class Server:
         """Stop it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(_UP)
             self._process = None

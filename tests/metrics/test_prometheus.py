@@ -253,7 +253,7 @@ async def test_a_real_one_over_tls_is_asked_only_where_its_certificate_is_truste
             for trusted in (None, str(tmp_path / "other.pem"), str(tmp_path / "missing.pem")):
                 with pytest.raises(MetricsError, match="cannot be asked"):
                     await asked(server.url, ca_file=trusted)
-            with anyio.fail_after(30):
+            with anyio.fail_after(90):
                 found: dict[str, Counters] = {}
                 while not found:
                     found = await asked(server.url, ca_file=str(tmp_path / "ca.pem"))

@@ -70,7 +70,7 @@ def test_a_port_is_opened_where_it_was_closed(tmp_path: Path) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     if "Operation not permitted" in ran.stderr:
         pytest.skip("this machine gives no networks of one's own")

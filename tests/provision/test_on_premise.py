@@ -25,7 +25,7 @@ from tests.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.anyio, pytest.mark.docker]
+pytestmark = [pytest.mark.anyio, pytest.mark.docker, pytest.mark.timeout(600)]
 
 DATABASE = (
     "rm -rf /data/db && initdb -D /data/db -U postgres -A trust >/dev/null && echo 'host all all all trust' >>/data/db/pg_hba.conf"
@@ -72,6 +72,11 @@ def server(
                         "tmpfs": ["/data:uid=65534,mode=0700"],
                         "ports": [f"127.0.0.1:{port}:5432"],
                         "stop_signal": "SIGINT",
+                        "healthcheck": {
+                            "test": ["CMD", "pg_isready", "-h", "127.0.0.1", "-U", "postgres"],
+                            "interval": "300ms",
+                            "retries": 500,
+                        },
                     },
                     "app": {
                         "image": application_image,
@@ -118,7 +123,7 @@ def server(
             prometheus_port=free_port(),
         ),
         backup=BackupSchedule(database=database, folder=tmp_path / "backups", table=tmp_path / "cron"),
-        deadline=60,
+        deadline=240,
     )
     for project in (name, f"{name}-monitoring"):
         subprocess.run(
@@ -153,7 +158,7 @@ async def test_a_server_is_brought_up_once_and_found_so_afterwards(server: Serve
     assert server.monitoring is not None
     async with httpx.AsyncClient(trust_env=False) as client:
         address = f"http://127.0.0.1:{server.monitoring.prometheus_port}"
-        with anyio.fail_after(60):
+        with anyio.fail_after(150):
             jobs: set[str] = set()
             while jobs != {"app", "prometheus"}:
                 with contextlib.suppress(httpx.TransportError):

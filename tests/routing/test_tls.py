@@ -14,7 +14,7 @@ import trustme
 from fairdeploy.errors import RouterError
 from fairdeploy.model import TLS, Routes, Split, Target
 from tests.routing.conftest import FENCE, pool
-from tests.routing.test_envoy import eventually, serve
+from tests.routing.test_envoy import eventually, serve, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ async def test_a_renewed_certificate_is_shown_and_no_request_is_lost(
 
     async def ask(*, keep: bool) -> None:
         headers = {} if keep else {"connection": "close"}
-        async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=trust, trust_env=False, timeout=60) as client:
             while not done.is_set():
                 statuses.append(
                     (await client.get(f"https://{target.endpoint}/", headers=headers)).status_code
@@ -99,7 +99,7 @@ async def test_a_renewed_certificate_is_shown_and_no_request_is_lost(
         done.set()
 
     assert set(statuses) == {200}
-    assert await router.observe(target) == seen
+    await until(router, target, lambda now: now == seen)
 
 
 async def test_a_certificate_that_cannot_be_used_is_refused(

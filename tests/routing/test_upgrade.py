@@ -15,7 +15,7 @@ from fairdeploy.model import Routes, Split, Target
 from fairdeploy.testing.load import load_process
 from tests.routing.conftest import forget_all
 from tests.routing.test_envoy import eventually, serve, until
-from tests.routing.test_load import MIX, started
+from tests.routing.test_load import MIX, PATIENT, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fairdeploy.routing.envoy import EnvoyRouter
     from tests.routing.keeper import TaskKeeper
 
-pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.load]
+pytestmark = [pytest.mark.anyio, pytest.mark.local, pytest.mark.load, pytest.mark.timeout(600)]
 
 
 async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
@@ -35,7 +35,7 @@ async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
     async with AsyncExitStack() as stack:
         only = await started(stack, "v0")
         await serve(router, target, Routes((only,), split=Split.all_to("v0")))
-        async with load_process(f"http://{target.endpoint}", mix=MIX, rate=100) as load:
+        async with load_process(f"http://{target.endpoint}", mix=MIX, rate=100, settings=PATIENT) as load:
             for _ in range(2):
                 await router.upgrade(target)
         report = load.report()
@@ -48,8 +48,10 @@ async def test_envoy_is_replaced_without_loss_and_kept_afterwards(
             return (await keeper.states())["envoy.shop.production.2"].restarts > 0
 
         await eventually(restarted)
-        seen = await until(router, target, lambda seen: seen.acknowledged and bool(seen.healthy))
-        async with websockets.connect(f"ws://{target.endpoint}/ws", proxy=None) as socket:
+        seen = await until(
+            router, target, lambda seen: seen.acknowledged and bool(seen.healthy), restarting=True
+        )
+        async with websockets.connect(f"ws://{target.endpoint}/ws", proxy=None, open_timeout=60) as socket:
             await socket.send("hello")
             assert await socket.recv() == "hello"
 

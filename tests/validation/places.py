@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from fairdeploy.backends.local import LocalBackend
 from fairdeploy.model import HTTPProbe, Probes, Release, Target
-from fairdeploy.preflight import DeploymentValidator
+from fairdeploy.preflight import DeploymentValidator, rehearsal as rehearsing
 from fairdeploy.protocols import Scene
 from tests.ports import free_port
 from tests.proof.stage import stopped
@@ -18,8 +20,10 @@ from tests.proof.stage import stopped
 if TYPE_CHECKING:
     from fairdeploy.model import Finding, ValidationResult
 
-SLOW = "/slow?seconds=0.7"
-"""Takes long enough for a request to be in flight for certain."""
+SLOW = "/slow?seconds=2"
+"""Takes long enough for a request to be in flight for certain, on a busy machine too."""
+_READY = 90.0
+"""Seconds that a trial instance is given on a busy machine."""
 
 
 def application(app: str, *options: str, address: str = "--uds={uds}", **more: object) -> Release:
@@ -32,8 +36,10 @@ def application(app: str, *options: str, address: str = "--uds={uds}", **more: o
 @asynccontextmanager
 async def place(folder: Path) -> AsyncIterator[LocalBackend]:
     """Open a backend in a folder, and stop what runs there in the end."""
-    async with LocalBackend.open(folder / "d", guard=False) as backend, stopped(folder / "d"):
-        yield backend
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rehearsing, "_READY_WITHIN", _READY)
+        async with LocalBackend.open(folder / "d", guard=False) as backend, stopped(folder / "d"):
+            yield backend
 
 
 def target(environment: str = "production") -> Target:

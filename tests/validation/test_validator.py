@@ -120,7 +120,7 @@ async def test_validations_of_one_aspect_run_at_once() -> None:
             await other.wait()
             return ()
 
-        return Validation(name, aspect=Aspect.DATABASE, look=look, deadline=10)
+        return Validation(name, aspect=Aspect.DATABASE, look=look, deadline=90)
 
     meetings = meeting("a", first, second), meeting("b", second, first)
     assert (await validator(*meetings).validate_deployment(only={Aspect.DATABASE})).passed

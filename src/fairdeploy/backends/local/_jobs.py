@@ -14,10 +14,12 @@ from fairdeploy.protocols.backend import JobState
 from fairdeploy.protocols.keeper import Program
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from fairdeploy.backends.local._layout import Layout
     from fairdeploy.model import Job, Release, RevisionId
+    from fairdeploy.model.canonical import JSON
     from fairdeploy.protocols.keeper import Keeper
 
 __all__ = ["execute", "stop"]
@@ -46,22 +48,30 @@ async def execute(
     if not spec.exists():
         await anyio.to_thread.run_sync(_write, layout, revision, release, job, folder)
         await keeper.start(program)
-    output = await anyio.to_thread.run_sync(_said, layout, revision, release, log)
-    ended = _files.read_json(result)
-    if ended is not None:
-        code = _scan.number(ended, "exit_code")
-        await keeper.stop(program.name)
-        return JobState(phase="failed" if code else "succeeded", exit_code=code, output=output)
+
+    async def said() -> tuple[str, ...]:
+        return await anyio.to_thread.run_sync(_said, layout, revision, release, log)
+
+    if (ended := _files.read_json(result)) is not None:
+        return await _ended(keeper, program.name, ended, said)
     state = (await keeper.states()).get(program.name)
     if state is not None and state.phase in {"running", "stopping"}:
-        return JobState(phase="running", output=output)
+        return JobState(phase="running", output=await said())
     if not (folder / "result.json.began").exists() and state is None:
         await keeper.start(program)  # whoever wrote the spec died before it was started
-        return JobState(phase="running", output=output)
+        return JobState(phase="running", output=await said())
     if (ended := _files.read_json(result)) is not None:  # it has ended between the two looks
-        code = _scan.number(ended, "exit_code")
-        return JobState(phase="failed" if code else "succeeded", exit_code=code, output=output)
-    return JobState(phase="failed", exit_code=None if state is None else state.exit_code, output=output)
+        return await _ended(keeper, program.name, ended, said)
+    return JobState(phase="failed", exit_code=None if state is None else state.exit_code, output=await said())
+
+
+async def _ended(
+    keeper: Keeper, name: str, ended: Mapping[str, JSON], said: Callable[[], Awaitable[tuple[str, ...]]]
+) -> JobState:
+    """Return how a job ended, and all that it said: its keeper has written that down when it has let go of it."""
+    code = _scan.number(ended, "exit_code")
+    await keeper.stop(name)
+    return JobState(phase="failed" if code else "succeeded", exit_code=code, output=await said())
 
 
 def _said(layout: Layout, revision: RevisionId, release: Release, log: Path) -> tuple[str, ...]:
