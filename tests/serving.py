@@ -26,7 +26,7 @@ async def serving(runner: web.BaseRunner, *, port: int = 0, unix: Path | None = 
         await web.SockSite(runner, door).start()
         yield 0 if unix else door.getsockname()[1]
     finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(60):
             # Whoever asyncio has accepted, but not yet met, when a server closes is left open for ever: first the
             # door is shut, then those who came through it are met, then all are sent away.
             asyncio.get_running_loop().remove_reader(door)

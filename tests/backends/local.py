@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -90,8 +91,13 @@ async def pid_of(instance: Instance) -> int:
 
 
 def texts(folder: Path) -> str:
-    """Read every file of a folder."""
-    return "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*")) if path.is_file())
+    """Read every file of a folder, also while others take some away."""
+    found = []
+    for path in names(folder):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found.append(path.read_text(errors="replace"))
+    return "\n".join(found)
 
 
 async def killed(pid: int | None) -> None:
@@ -124,7 +130,7 @@ def names(folder: Path) -> list[Path]:
 
 def modes(folder: Path) -> set[int]:
     """Return the modes of the folders in a folder."""
-    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_dir()}
+    return {stat.S_IMODE(path.stat().st_mode) for path in names(folder) if path.is_dir()}
 
 
 def read(path: str) -> str:

@@ -20,7 +20,7 @@ def compose() -> tuple[str, ...]:
     """Find Compose 2. Without it, tests are skipped; but not where they are to be relied on."""
     try:
         argv = compose_command()
-        said = subprocess.run([*argv, "version"], capture_output=True, text=True, timeout=30, check=False)
+        said = subprocess.run([*argv, "version"], capture_output=True, text=True, timeout=100, check=False)
     except (MissingDependency, OSError) as exc:
         said = subprocess.CompletedProcess([], 1, "", str(exc))
         argv = ()

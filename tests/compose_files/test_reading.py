@@ -33,7 +33,7 @@ def printed(argv: Sequence[str], *files: Path) -> Record | None:
     done = subprocess.run(
         [*argv, *named, "--profile", "*", "config", "--format", "json"],
         capture_output=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     return json.loads(done.stdout) if done.returncode == 0 else None

@@ -92,6 +92,12 @@ class Exporter:
         with self.lock:
             self.counts[target, revision, code, pod] += number
 
+    def answer(self, target: str, revision: str, *, requests: int, errors: int) -> None:
+        """Count requests and the errors among them at once: nobody scrapes the ones without the others."""
+        with self.lock:
+            self.counts[target, revision, "500", "one"] += errors
+            self.counts[target, revision, "200", "one"] += requests - errors
+
     def restart(self, target: str, revision: str) -> None:
         """Forget what was counted for a revision."""
         with self.lock:

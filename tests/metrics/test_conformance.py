@@ -83,8 +83,7 @@ class Scraped:
 
     async def count(self, target: Target, revision: str, *, requests: int, errors: int) -> None:
         """See `Counted.count`."""
-        self.exporter.add(target.id, revision, "500", errors)
-        self.exporter.add(target.id, revision, "200", requests - errors)
+        self.exporter.answer(target.id, revision, requests=requests, errors=errors)
 
     async def restart(self, target: Target, revision: str) -> None:
         """See `Counted.restart`."""
@@ -120,10 +119,13 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
 NUMBERS = count()
 
 
+@pytest.mark.timeout(400)
 class TestPrometheus(MetricSourceConformance):
     """`PrometheusCounters`, on a real Prometheus."""
 
     settle: ClassVar[float] = SCRAPE * 2.5
+    within: ClassVar[float] = 90.0
+    patience: ClassVar[float] = 90.0
 
     @pytest.fixture
     def target(self) -> Target:
@@ -148,6 +150,7 @@ class TestPrometheus(MetricSourceConformance):
             requests='http_requests_total{target="{target}",revision="{revision}"}',
             errors='http_requests_total{target="{target}",revision="{revision}",code="500"}',
             latency='http_request_duration_seconds_bucket{target="{target}",revision="{revision}"}',
+            timeout_ms=60_000,
         )
 
         @asynccontextmanager

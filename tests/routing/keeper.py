@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskKeeper", "kept"]
 
+_GRACE = 60
+"""Seconds for a program that was told to stop; then it is killed: none is left for later tests to stumble over."""
+
 
 @final
 class TaskKeeper:
@@ -77,10 +80,11 @@ class TaskKeeper:
         try:
             await process.wait()
         finally:
-            if process.returncode is None:
-                process.terminate()
-                with anyio.CancelScope(shield=True), anyio.move_on_after(5):
-                    await process.wait()
+            for end in (process.terminate, process.kill):
+                if process.returncode is None:
+                    end()
+                    with anyio.move_on_after(_GRACE, shield=True):
+                        await process.wait()
 
 
 @asynccontextmanager

@@ -247,8 +247,8 @@ async def served(date: Callable[[], str]) -> AsyncIterator[str]:
             )
             await stream.send(head.encode())
 
-    port = free_port()
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 -- of a socket, not of a database
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, answer)
         yield f"http://127.0.0.1:{port}/"
