@@ -18,7 +18,7 @@ __all__ = ["stands_still", "stopped_holding"]
 
 _SECONDS = 60
 _MOMENT = 0.002
-_TURN = 10
+_TURN = 60
 
 
 async def stopped_holding(pid: int, *locks: Lock) -> None:

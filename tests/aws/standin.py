@@ -113,7 +113,7 @@ async def _services(aws: AWS, cluster: str, group: str) -> Sequence[Sequence[str
 @asynccontextmanager
 async def joined(ecs: str, moto: str) -> AsyncIterator[str]:
     """Give the address at which both are one, while the block runs."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=120) as client:
         runner = web.ServerRunner(web.Server(_Front(ecs, moto, client).answer))  # type: ignore[arg-type]  # every request is a whole one
         async with serving(runner) as port, anyio.create_task_group() as tasks:
             url = f"http://127.0.0.1:{port}"

@@ -36,7 +36,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 async def test_a_rollout_outlives_them(ecs_url: str) -> None:
     """It ends as it would without: one definition in force, and as many tasks as are wanted."""
     place = replace(await worker(ecs_url, desired=2), delegated=True)
-    how = Delegated(analysis=(), ready_deadline=60)
+    how = Delegated(analysis=(), ready_deadline=240)
     async with wire(ecs_url) as between:
         seen = replace(place, endpoint=between.url)
         async with ECSBackend.open(seen, journal=MemoryJournal(), poll=0.0) as backend:

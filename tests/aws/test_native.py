@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.aws, pytest.mark.anyio]
 
 SHOP = Target("shop", replicas=2)
-HOW = Delegated(analysis=(), ready_deadline=60)
+HOW = Delegated(analysis=(), ready_deadline=240)
 MINUTE = 60_000
 
 
@@ -156,7 +156,7 @@ async def test_a_guard_takes_it_back(ecs_url: str) -> None:
     assert [len(each.ready) for each in seen.revisions if each.id == seen.stable] == [2]
 
 
-@pytest.mark.timeout(300)  # the image may have to be made
+@pytest.mark.timeout(600)  # the image may have to be made
 async def test_what_crashes_trips_the_breaker_and_is_told(
     containers_url: str, application_image: str
 ) -> None:

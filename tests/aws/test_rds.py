@@ -86,7 +86,7 @@ async def rows(moto_url: str) -> AsyncIterator[SnapshotRows]:
 async def provider(rows: Rows) -> AsyncIterator[SnapshotProvider]:
     """Give what is tried, and remove what it made."""
     async with AWS.open(REGION, endpoint=rows.between.url) as aws:
-        made = RDSSnapshots(aws, rows.database, deadline=10.0, poll=0.01)
+        made = RDSSnapshots(aws, rows.database, deadline=60.0, poll=0.01)
         yield made
         await made.remove("conformance_beside")
 

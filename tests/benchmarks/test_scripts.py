@@ -8,7 +8,7 @@ import pytest
 
 from tests.contracts import source
 
-pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.load, pytest.mark.timeout(600)]
 
 SMALL = {
     "conviction": ["--times", "1", "--rate", "150"],
@@ -49,7 +49,7 @@ def test_it_runs_and_prints_its_figures(name: str, tmp_path: Path) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         cwd=tmp_path,
     )
 

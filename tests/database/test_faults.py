@@ -164,6 +164,10 @@ async def test_it_dies_amid_a_backup(database: PostgresDatabase, server: Postgre
 
 async def test_it_dies_amid_a_migration(database: PostgresDatabase, server: PostgresServer) -> None:
     """Its transaction is undone by the server itself; the rollout says what broke, and the database is as it was."""
+    # It stands still before its commit, until it is found there.
+    tool = database.migrator
+    assert isinstance(tool, CommandMigrator)
+    database = replace(database, migrator=replace(tool, env={"LEDGER_PAUSE": "250"}))
     async with killed_when(server, WAITS.format("query ~ 'pg_sleep' AND pid <> pg_backend_pid()")):
         result = await deployed(database, "indexed", "reversible")
 
@@ -307,7 +311,7 @@ async def test_no_room_for_the_restore(database: PostgresDatabase, server: Postg
             "destructive",
             bad=True,
             meanwhile=partial(filled_up, place),
-            backup_deadline=20,
+            backup_deadline=60,
         )
         (place / "ballast").unlink()
         await is_whole(database, "dropped", frozen=True)

@@ -139,14 +139,17 @@ async def test_bodies_that_are_cancelled_at_any_moment_leave_stable_or_the_new_r
 async def test_a_detached_rollout_is_left_as_it_is_and_goes_on_when_told_to() -> None:
     """It is no crash: recovery leaves it alone until somebody has sent a command."""
     house = await house_with()
-    plan = await house.deployer.plan(SHOP, TWO, QUICK)
+    # The watch lasts until it is ended below: the pause is to come before its end on a slow machine too.
+    plan = await house.deployer.plan(SHOP, TWO, BlueGreen(watch=600, keep_warm=0, every=0.05))
     async with house.deployer.run(plan, on_exit="detach") as rollout:
         await until(rollout, "switch")
         await rollout.pause()
         await until_kind(rollout, "paused")
     assert house.stable() == ONE.revision
     assert await recovered(house) == ()
-    await (await house.another().attach(rollout.id)).resume()
+    again = await house.another().attach(rollout.id)
+    await again.resume()
+    await again.promote(full=True)
     (result,) = await recovered(house)
     assert result.promoted
     house.serves_only(TWO)

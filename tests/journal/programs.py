@@ -22,6 +22,7 @@ __all__ = ["Way", "child", "last_words", "way"]
 
 _PREAMBLE = """
     import os, sys, anyio
+    from dataclasses import replace
     from fairdeploy.errors import *
     from fairdeploy.journal import SQLiteJournal
     from fairdeploy.model import Progressed
@@ -52,7 +53,7 @@ def last_words(program: subprocess.Popen[str]) -> str:
     """Wait for a program's end, and return what it said until then."""
     with program:
         try:
-            return program.communicate(timeout=60)[0]
+            return program.communicate(timeout=200)[0]
         finally:
             program.kill()
 

@@ -166,8 +166,9 @@ def _killed(path: Path) -> Path:
         async def main():
             async with opened() as journal:
                 lease = await journal.begin("r1", plan(), "victim", 1)
-                while True:
+                for _ in range(60):  # what is cut at every page must not grow with the time until the kill
                     print(await journal.append(lease, Progressed(step="x", message="z" * 700)), flush=True)
+                await anyio.sleep_forever()
     """
     program = child(script, str(path))
     assert program.stdout is not None
@@ -259,12 +260,16 @@ RACE = """
             await anyio.to_thread.run_sync(sys.stdin.readline)
             try:
                 if sys.argv[3] == "begin":
-                    lease = await journal.begin(f"r-{me}", plan(), me, 1_500)
+                    lease = await journal.begin(f"r-{me}", plan(), me, 600_000)
                 else:
-                    lease = await journal.take("r1", me, 1_500, reason="expired")
+                    lease = await journal.take("r1", me, 600_000, reason="expired")
             except (LeaseHeld, UnknownRollout):
                 print("held", flush=True)
                 return
+            print("mine", flush=True)
+            # Shorter from here on, as somebody waits for its end: in the race it must not end before all have tried.
+            await anyio.to_thread.run_sync(sys.stdin.readline)
+            lease = replace(lease, ttl_ms=1_500)
             try:
                 while True:
                     print(await journal.append(lease, Progressed(step=me, message="")), flush=True)
@@ -331,19 +336,25 @@ def _won(race: list[subprocess.Popen[str]], how: str) -> tuple[subprocess.Popen[
         assert each.stdout is not None
         assert each.stdout.readline() == "ready\n"
     for each in race:
-        assert each.stdin is not None
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    first = {}
-    for number, each in enumerate(race):
+        _go(each)
+    first = []
+    for each in race:
         assert each.stdout is not None
-        first[number] = each.stdout.readline().strip()
-    (number,) = [number for number, word in first.items() if word != "held"]
+        first.append(each.stdout.readline().strip())
+    assert sorted(first) == [*["held"] * (len(race) - 1), "mine"]
+    number = first.index("mine")
     acting = race[number]
+    _go(acting)
     assert acting.stdout is not None
     for _ in range(10):
         acting.stdout.readline()
     return acting, "r1" if how == "take" else f"r-p{number}"
+
+
+def _go(program: subprocess.Popen[str]) -> None:
+    assert program.stdin is not None
+    program.stdin.write("go\n")
+    program.stdin.flush()
 
 
 async def _stopped(winner: subprocess.Popen[str], journal: Journal, rollout: str) -> None:
@@ -367,7 +378,7 @@ async def _stopped(winner: subprocess.Popen[str], journal: Journal, rollout: str
 
 async def _taken(journal: Journal, rollout: str) -> Lease:
     """Take over as soon as the lease has expired."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         while True:
             try:
                 return await journal.take(rollout, "heir", 60_000, reason="expired")

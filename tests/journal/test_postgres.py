@@ -260,7 +260,7 @@ async def test_what_was_written_before_its_answer_was_lost_is_not_written_twice(
     wanted = Progressed(step="x", message="the one to lose")
     async with way(postgres_server.port) as through:  # noqa: SIM117 -- the second needs the first
         async with PostgresJournal.open(
-            _through(postgres_server, postgres, through), patience=0.5
+            _through(postgres_server, postgres, through), patience=0.5 if for_good else 60
         ) as journal:
             lease = await journal.begin("r1", plan(), "me", LONG)
             through.lose, through.for_good = b"the one to lose", for_good
@@ -286,7 +286,7 @@ async def test_begin_take_and_send_are_not_done_twice_either(
 ) -> None:
     """Each is known again by what it wrote; a lease that was granted is handed out."""
     async with way(postgres_server.port) as through:  # noqa: SIM117 -- the second needs the first
-        async with PostgresJournal.open(_through(postgres_server, postgres, through)) as journal:
+        async with PostgresJournal.open(_through(postgres_server, postgres, through), patience=60) as journal:
             through.lose = b"holder-one"
             first = await journal.begin("r1", plan(), "holder-one", LONG)
             through.lose = b"holder-two"
@@ -306,7 +306,7 @@ async def test_begin_take_and_send_are_not_done_twice_either(
 async def test_a_restart_in_the_middle_is_waited_for(postgres_binaries: Binaries) -> None:
     """A server that goes and comes back within seconds is no error to those who write and read."""
     with started(postgres_binaries) as server:
-        async with PostgresJournal.open(server.dsn()) as journal:
+        async with PostgresJournal.open(server.dsn(), patience=60) as journal:
             lease = await journal.begin("r1", plan(), "me", LONG)
             await anyio.to_thread.run_sync(server.stop)
             seqs: list[int] = []
@@ -397,7 +397,7 @@ async def test_an_expiry_is_told_by_the_readers_clock(postgres: str) -> None:
         link = Link(Address.of(postgres), 1)
         for hour in (-3_600, 3_600):
             (info,) = await Reader(link, 0, partial(_wall, hour)).infos(None, unfinished=True)
-            assert abs(info.expires_ms - lease.expires_ms - hour * 1_000) < 5_000
+            assert abs(info.expires_ms - lease.expires_ms - hour * 1_000) < 60_000
         await link.aclose()
         with pytest.raises(LeaseHeld):
             await journal.take("r1", "you", 60_000, reason="my clock says so")

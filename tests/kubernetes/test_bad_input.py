@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(300)]
 SHOP = Target("shop", replicas=2)
 SERVED = Target("shop", replicas=2, endpoint="127.0.0.1:8080")
 ONE = Release("1", image="app:1")

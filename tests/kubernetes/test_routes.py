@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fairdeploy.protocols import TrafficRouter
     from fairdeploy.routing.kubernetes.client import Client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(300)]
 ONE, TWO = Fence(epoch=1, key="one"), Fence(epoch=2, key="two")
 POOLS = (Pool("old", (Member("a", "10.0.0.1:8000"),)), Pool("new", (Member("b", "10.0.0.2:9000"),)))
 SHARED = Routes(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tools.kubernetes.cluster import Cluster
 
-pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(300)]
 TARGET = Target("shop", replicas=2)
 FENCE = Fence(epoch=1, key="one")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fairdeploy.routing.kubernetes.client import Client
 
-pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.kubernetes, pytest.mark.timeout(300)]
 PODS = names.path_of("here", "pods")
 
 
@@ -87,8 +87,8 @@ class Server:
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Look again until something holds, for half a minute at most: whoever asserts it afterwards says what is missing."""
-    with anyio.move_on_after(30):
+    """Look again until something holds, for a minute at most: whoever asserts it afterwards says what is missing."""
+    with anyio.move_on_after(60):
         while not await holds():  # noqa: ASYNC110 -- a server's state has no event
             await anyio.sleep(0.02)
 
@@ -177,10 +177,12 @@ async def test_a_watch_that_has_fallen_silent_is_not_believed(
 
         async def begun_again() -> bool:
             await client.listed(PODS, "app=shop")
-            return len(server.watches) > 1
+            return "watch from 31" in server.watches
 
         await until(begun_again)
-    assert server.watches[:2] == ["watch from 10", "watch from 31"]
+    # From the first place it may have been begun twice: if so much time passed before the second list.
+    assert server.watches[0] == "watch from 10"
+    assert list(dict.fromkeys(server.watches)) == ["watch from 10", "watch from 31"]
 
 
 async def test_a_watch_that_is_throttled_is_tried_again_and_one_that_is_forbidden_is_said(

@@ -17,6 +17,7 @@ from tests.patterns.notebook import made, written
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "choosing.py"
 
@@ -30,7 +31,7 @@ def said() -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=500,
         env=environment,
         cwd=ROOT,
     )
@@ -77,7 +78,7 @@ def test_the_notebook_runs_in_a_kernel(tmp_path: Path, monkeypatch: pytest.Monke
         # zmq's sockets and the event loop are the libraries' own business.
         warnings.simplefilter("ignore")
         NotebookClient(
-            notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
+            notebook, timeout=500, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
         ).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     shown = "".join(str(output.get("data", {}).get("text/html", "")) for output in outputs)

@@ -48,7 +48,7 @@ class Stage:
 
     async def start(self, plan: Plan) -> Handle:
         """Start a plan as a workflow."""
-        return await start_rollout(self.client, plan, task_queue=self.queue, heartbeat=2)
+        return await start_rollout(self.client, plan, task_queue=self.queue, heartbeat=60)
 
     async def until(self, kind: type[Record], step: str = "") -> None:
         """Wait until the journal holds a record of a kind."""
@@ -180,7 +180,7 @@ def test_a_workflow_imports_nothing_that_acts() -> None:
         "print(*sorted(set(sys.modules) - before))"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=250
     )
     loaded = {name.partition(".")[0] for name in ran.stdout.split()}
     rooms = {".".join(name.split(".")[:2]) for name in ran.stdout.split() if name.startswith("fairdeploy.")}

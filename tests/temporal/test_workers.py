@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
+    from fairdeploy.engine import Rollout
     from fairdeploy.model import RolloutResult
     from tests.proof.stage import Stage
 
 __all__ = ["temporal_server"]
 
-pytestmark = [pytest.mark.anyio, pytest.mark.temporal]
+pytestmark = [pytest.mark.anyio, pytest.mark.temporal, pytest.mark.timeout(300)]
 
 ROLLOUTS = 20
 
@@ -57,7 +58,8 @@ async def worker(address: str, uri: str) -> AsyncIterator[Process]:
 @pytest.mark.load
 async def test_a_worker_is_killed_in_the_middle(temporal_server: str, tmp_path: Path) -> None:
     """Real processes, a real router, visitors: after a SIGKILL at 25 % another worker goes on, and nothing is lost."""
-    canary = Canary(steps=[25, 100], bake=2, keep_warm=0, analysis=(), on_crash="resume")
+    # It bakes until it is told to go on: whoever has the step in hand is killed within it, however late.
+    canary = Canary(steps=[25, 100], bake=600, keep_warm=0, analysis=(), on_crash="resume")
     async with AsyncExitStack() as stack:
         on = await stack.enter_async_context(stage(tmp_path / "deployments"))
         await on.deployer.deploy(on.target, application("v0"), Rolling())
@@ -65,10 +67,12 @@ async def test_a_worker_is_killed_in_the_middle(temporal_server: str, tmp_path: 
             await stack.enter_async_context(worker(temporal_server, on.backend.uri))
         async with under_load(on.url, rate=50, requests=100_000) as load:
             plan = await on.deployer.plan(on.target, application("v1"), canary)
-            handle = await start_rollout(await Client.connect(temporal_server), plan, heartbeat=8)
-            await _begins(handle, on, "bake-25")
+            handle = await start_rollout(await Client.connect(temporal_server), plan, heartbeat=30)
+            rollout = await _begins(handle, on, "bake-25")
             await _kill_who_has_it(handle)
-            with anyio.fail_after(90):
+            with anyio.fail_after(180):
+                await _is_taken_over(rollout)
+                await rollout.promote(full=True)
                 result = await outcome(handle)
         report = load.report()
         events = await on.backend.journal.read(result.rollout)
@@ -78,14 +82,23 @@ async def test_a_worker_is_killed_in_the_middle(temporal_server: str, tmp_path: 
     assert report.lost == 0, lost(report)
 
 
-async def _begins(handle: WorkflowHandle[RolloutWorkflow, str], on: Stage, step: str) -> None:
-    """Wait until a step is intended."""
+async def _begins(handle: WorkflowHandle[RolloutWorkflow, str], on: Stage, step: str) -> Rollout:
+    """Wait until a step is intended, and return its rollout."""
     with anyio.fail_after(60):
         while not (progress := await handle.query(RolloutWorkflow.progress)).rollout:  # noqa: ASYNC110 -- a workflow tells no news
             await anyio.sleep(0.1)
-        async for event in (await on.deployer.attach(progress.rollout)).events():
+        rollout = await on.deployer.attach(progress.rollout)
+        async for event in rollout.events():
             if isinstance(event.record, Intended) and event.record.step == step:
-                return
+                return rollout
+    pytest.fail(f"it ended before {step!r}")
+
+
+async def _is_taken_over(rollout: Rollout) -> None:
+    """Wait until another worker has taken over."""
+    async for event in rollout.events():
+        if isinstance(event.record, TookOver):
+            return
 
 
 async def _kill_who_has_it(handle: WorkflowHandle[RolloutWorkflow, str]) -> None:
@@ -113,7 +126,7 @@ async def test_several_workers_share_many_rollouts(temporal_server: str, tmp_pat
         async def one(number: int) -> None:
             target, release = Target(f"app-{number}", replicas=1), Release("1", command=["work"])
             plan = await deployer.plan(target, release, Recreate())
-            results.append(await outcome(await start_rollout(client, plan)))
+            results.append(await outcome(await start_rollout(client, plan, heartbeat=60)))
 
         async with anyio.create_task_group() as tasks:
             for number in range(ROLLOUTS):

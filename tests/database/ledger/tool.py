@@ -19,9 +19,8 @@ def main(psql: str, what: str, version: str = "") -> None:
         said = ["-c", "SELECT version FROM versions"]
     else:
         # After the change, and before its commit: the moment in which a death would leave most behind.
-        changes = (
-            f"{(UP if what == 'up' else DOWN)[version if what == 'up' else 'indexed']}; SELECT pg_sleep(0.1)"
-        )
+        pause = os.environ.get("LEDGER_PAUSE", "0.1")
+        changes = f"{(UP if what == 'up' else DOWN)[version if what == 'up' else 'indexed']}; SELECT pg_sleep({pause})"
         said = ["--single-transaction", "-c", changes, "-c", f"UPDATE versions SET version = '{version}'"]  # noqa: S608 -- a name of ours
     argv = [psql, "-XAtq", "-v", "ON_ERROR_STOP=1", *said, os.environ["DATABASE_URL"]]
     os.execv(psql, argv)  # noqa: S606 -- an argument list of ours
