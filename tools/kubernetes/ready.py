@@ -31,6 +31,7 @@ def main(*, node: bool) -> None:
     installed(*API, *(NODE if node else ()))
     for name in (*build.PARTS, build.APP) if node else ("kube-apiserver", "kubectl"):
         print(build.build(name), flush=True)
+    print(build.gateway_api(), flush=True)
 
 
 if __name__ == "__main__":
